@@ -1,0 +1,261 @@
+"""Python face of the C++ kernels: tensor bodies, the coding walk, the sums of EM.
+
+Everything here takes and gives numpy arrays and bytes, releases the GIL while it works, and knows neither files nor
+models. The arithmetic that steers a coder is specified in docs/format.md.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.errors import CorruptFile, InvalidModel, NeuralCodecError, UnsupportedInput
+from neuralcodec.native import _native as _native
+
+__all__ = [
+    "CircuitKernel",
+    "Learner",
+    "decode_tensor",
+    "encode_tensor",
+    "maximisation",
+    "simd",
+    "thread_count",
+]
+
+
+def simd() -> str:
+    """Name of the instruction set that the coding kernels use: "scalar", "avx2" or "avx512".
+
+    The environment variable NEURALCODEC_SIMD forces one. All of them give the same bytes.
+
+    Raises:
+        NeuralCodecError: NEURALCODEC_SIMD names a path that this processor does not have.
+    """
+    try:
+        return str(_native.simd(os.environ.get("NEURALCODEC_SIMD", "")))
+    except ValueError as error:
+        raise NeuralCodecError(f"{error}; unset it or choose scalar, avx2 or avx512") from None
+
+
+def thread_count(threads: int | None = None) -> int:
+    """Number of threads to use: ``threads``, else NEURALCODEC_THREADS, else the cores this process may run on."""
+    if threads is None:
+        text = os.environ.get("NEURALCODEC_THREADS", "")
+        if not text:
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = int(text) if text.isascii() and text.isdigit() else 0
+    if threads < 1:
+        raise NeuralCodecError(
+            "the number of threads (or NEURALCODEC_THREADS) must be a whole number from 1 up"
+        )
+    return min(threads, 256)
+
+
+def encode_tensor(values: NDArray[Any]) -> bytes:
+    """Code a matrix of integers in [0, 2^23) as a tensor body (docs/format.md, section 6).
+
+    >>> body = encode_tensor(np.eye(28, dtype=np.uint8))
+    >>> bool((decode_tensor(body, 28, 28) == np.eye(28)).all())
+    True
+
+    Raises:
+        UnsupportedInput: not a matrix of integers in that range.
+    """
+    if values.ndim != 2 or values.dtype.kind not in "biu":
+        raise UnsupportedInput(
+            f"a tensor body holds a matrix of integers, not {values.ndim}-d {values.dtype}"
+        )
+    if values.size and (int(values.min()) < 0 or int(values.max()) >= 1 << 23):
+        raise UnsupportedInput(f"tensor elements must be in [0, 2^23), not {values.min()} to {values.max()}")
+    return bytes(_native.encode_tensor(np.ascontiguousarray(values, dtype=np.uint32)))
+
+
+def decode_tensor(body: bytes, rows: int, cols: int, threads: int | None = None) -> NDArray[Any]:
+    """Decode a tensor body to a (rows, cols) matrix of uint8, or uint32 if it has large elements.
+
+    Raises:
+        CorruptFile: the body is not well formed; nothing larger than the limits of the format is allocated.
+    """
+    if rows == 0 and cols == 0 and not body:
+        return np.zeros((0, 0), np.uint8)
+    try:
+        result: NDArray[Any] = _native.decode_tensor(bytes(body), rows, cols, thread_count(threads))
+    except ValueError as error:
+        raise CorruptFile(str(error), section="tensor") from None
+    return result
+
+
+def _structure(*arrays: NDArray[Any]) -> Any:
+    return _native.Structure(*(np.ascontiguousarray(a, dtype=np.int32) for a in arrays))
+
+
+class CircuitKernel:
+    """A circuit expanded for coding: encodes and decodes groups of signals in one O(|p|) walk each.
+
+    Args:
+        parent, variable, states, alphabet, emission: structure, int32; nodes in depth-first preorder, parent[0] = -1,
+            variable -1 and emission -1 for silent nodes, emission 0 for free emissions, b + 1 for shared basis b.
+        root, transition, weight, free, basis: uint16 levels, rows in node order (docs/format.md, 7.1).
+        basis_size: int32, distributions in each shared basis.
+
+    Raises:
+        InvalidModel: the arrays break a rule of the format; the message names the node.
+    """
+
+    def __init__(
+        self,
+        parent: NDArray[Any],
+        variable: NDArray[Any],
+        states: NDArray[Any],
+        alphabet: NDArray[Any],
+        emission: NDArray[Any],
+        root: NDArray[Any],
+        transition: NDArray[Any],
+        weight: NDArray[Any],
+        free: NDArray[Any],
+        basis: NDArray[Any],
+        basis_size: NDArray[Any],
+    ) -> None:
+        self.variables = len(alphabet)
+        structure = _structure(parent, variable, states, alphabet, emission, basis_size)
+        levels = (np.ascontiguousarray(a, dtype=np.uint16) for a in (root, transition, weight, free, basis))
+        try:
+            self._coder = _native.CircuitCoder(structure, *levels)
+        except ValueError as error:
+            raise InvalidModel(str(error)) from None
+
+    def encode(
+        self, x: NDArray[np.uint16], missing: NDArray[np.uint8] | None, group: int, threads: int | None = None
+    ) -> list[bytes]:
+        """Coder bytes of each group of ``group`` signals.
+
+        Args:
+            x: (n, D) uint16 samples.
+            missing: (n, D) uint8, nonzero where a sample is not to be coded, or None.
+        """
+        samples = np.ascontiguousarray(x, dtype=np.uint16)
+        try:
+            return list(self._coder.encode(samples, _mask(missing), group, thread_count(threads), simd()))
+        except ValueError as error:
+            raise UnsupportedInput(str(error)) from None
+
+    def decode(
+        self,
+        groups: Sequence[bytes],
+        n: int,
+        missing: NDArray[np.uint8] | None,
+        group: int,
+        threads: int | None = None,
+    ) -> NDArray[np.uint16]:
+        """Samples (n, D) of the groups that :meth:`encode` made.
+
+        Raises:
+            CorruptFile: a group's bytes are not canonical, or its coder is not empty at the end.
+        """
+        try:
+            x, corrupt = self._coder.decode(
+                list(groups), n, _mask(missing), group, thread_count(threads), simd()
+            )
+        except ValueError as error:
+            raise CorruptFile(str(error), section="payload") from None
+        if corrupt:
+            raise CorruptFile(
+                f"the coder of group {corrupt[0]} of {len(groups)} does not end empty", section="payload"
+            )
+        result: NDArray[np.uint16] = x
+        return result
+
+    def tables(self, x: NDArray[np.uint16], missing: NDArray[np.uint8] | None = None) -> NDArray[np.uint32]:
+        """Integer cumulative tables under which one group of signals ``x`` is coded.
+
+        Returns:
+            (coded samples, largest alphabet + 1) uint32, in coding order: variable by variable in node order, signal by
+            signal. Symbol s of a row owns [row[s], row[s + 1]); beyond its alphabet a row is filled with 2^24.
+        """
+        samples = np.ascontiguousarray(x, dtype=np.uint16)
+        result: NDArray[np.uint32] = self._coder.tables(samples, _mask(missing), simd())
+        return result
+
+
+def _mask(missing: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+    return None if missing is None else np.ascontiguousarray(missing, dtype=np.uint8)
+
+
+FlatArrays = tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]
+]
+
+
+class Learner:
+    """The expectation step of EM on one structure (arguments as for :class:`CircuitKernel`)."""
+
+    def __init__(
+        self,
+        parent: NDArray[Any],
+        variable: NDArray[Any],
+        states: NDArray[Any],
+        alphabet: NDArray[Any],
+        emission: NDArray[Any],
+        basis_size: NDArray[Any],
+    ) -> None:
+        self._learner = _native.Learner(_structure(parent, variable, states, alphabet, emission, basis_size))
+
+    def log_likelihood(
+        self,
+        parameters: FlatArrays,
+        x: NDArray[Any],
+        missing: NDArray[Any] | None = None,
+        *,
+        tile: int = 64,
+        threads: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Natural-log likelihood of each of the (n, D) signals ``x``, float64 (n,)."""
+        samples = np.ascontiguousarray(x, dtype=np.uint16)
+        ll: NDArray[np.float64] = self._learner.expectation(
+            *parameters, samples, _mask(missing), None, tile, thread_count(threads)
+        )
+        return ll
+
+    def expectation(
+        self,
+        parameters: FlatArrays,
+        x: NDArray[Any],
+        missing: NDArray[Any] | None = None,
+        *,
+        tile: int = 64,
+        threads: int | None = None,
+        out: FlatArrays | None = None,
+    ) -> tuple[NDArray[np.float64], FlatArrays]:
+        """Log likelihoods, and the sums over signals of posterior / parameter in the parameters' layout.
+
+        A sum times its parameter is the parameter's expected count. The result depends on ``tile`` and ``threads`` only
+        through the order of float32 additions, and is the same for the same values of both. ``out`` takes the sums
+        where it is given, which saves the memory's allocation in a loop.
+        """
+        samples = np.ascontiguousarray(x, dtype=np.uint16)
+        counts = out or cast(FlatArrays, tuple(np.empty(p.shape, np.float32) for p in parameters))
+        ll = self._learner.expectation(
+            *parameters, samples, _mask(missing), counts, tile, thread_count(threads)
+        )
+        return ll, counts
+
+
+def maximisation(
+    theta: NDArray[np.float32],
+    statistics: NDArray[np.float32],
+    counts: NDArray[np.float32],
+    cols: int,
+    *,
+    rate: float,
+    scale: float,
+    pseudocount: float,
+    threads: int | None = None,
+) -> None:
+    """Stepwise M-step, in place, of a flat array of rows of ``cols`` probabilities.
+
+    statistics <- (1 - rate) statistics + rate * scale * counts * theta; theta <- statistics + pseudocount / cols,
+    normalised by row (online EM: Cappé and Moulines 2009, equation 15).
+    """
+    _native.maximisation(theta, statistics, counts, cols, rate, scale, pseudocount, thread_count(threads))

@@ -1,0 +1,69 @@
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+class Structure:
+    def __init__(
+        self,
+        parent: NDArray[Any],
+        variable: NDArray[Any],
+        states: NDArray[Any],
+        alphabet: NDArray[Any],
+        emission: NDArray[Any],
+        basis_size: NDArray[Any],
+    ) -> None: ...
+
+class CircuitCoder:
+    def __init__(
+        self,
+        structure: Structure,
+        root: NDArray[Any],
+        transition: NDArray[Any],
+        weight: NDArray[Any],
+        free: NDArray[Any],
+        basis: NDArray[Any],
+    ) -> None: ...
+    def encode(
+        self, x: NDArray[Any], missing: NDArray[Any] | None, group: int, threads: int, simd: str
+    ) -> list[bytes]: ...
+    def decode(
+        self,
+        groups: Sequence[bytes],
+        n: int,
+        missing: NDArray[Any] | None,
+        group: int,
+        threads: int,
+        simd: str,
+    ) -> tuple[NDArray[Any], list[int]]: ...
+    def tables(self, x: NDArray[Any], missing: NDArray[Any] | None, simd: str) -> NDArray[Any]: ...
+
+class Learner:
+    def __init__(self, structure: Structure) -> None: ...
+    def expectation(
+        self,
+        root: NDArray[Any],
+        transition: NDArray[Any],
+        weight: NDArray[Any],
+        free: NDArray[Any],
+        basis: NDArray[Any],
+        x: NDArray[Any],
+        missing: NDArray[Any] | None,
+        counts: tuple[NDArray[Any], ...] | None,
+        tile: int,
+        threads: int,
+    ) -> NDArray[Any]: ...
+
+def maximisation(
+    theta: NDArray[Any],
+    statistics: NDArray[Any],
+    counts: NDArray[Any],
+    cols: int,
+    rate: float,
+    scale: float,
+    pseudocount: float,
+    threads: int,
+) -> None: ...
+def encode_tensor(values: NDArray[Any]) -> bytes: ...
+def decode_tensor(body: bytes, rows: int, cols: int, threads: int) -> NDArray[Any]: ...
+def simd(forced: str) -> str: ...

@@ -1,0 +1,111 @@
+// A latent-tree circuit as the coding kernels read it: structure and tables derived from integer levels.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace neuralcodec {
+
+enum class Emission : int32_t { silent, free, shared };
+
+struct Node {
+    int32_t parent, variable, states, alphabet;
+    Emission emission;
+    int32_t rank;               // length of the vector that the cumulative table is weighted by
+    int32_t padded_rank;        // rank rounded up to a multiple of 16
+    int32_t slot;               // where its messages live during the walk
+    bool informs;               // its likelihood message is read by somebody
+    const float* transition;    // parent's states x states
+    const float* weight;        // states x padded_rank (shared)
+    const float* distribution;  // rank x alphabet
+    const float* cumulative;    // alphabet x padded_rank; entry x holds the mass below x
+};
+
+struct CircuitView {
+    const Node* nodes;
+    int32_t count, variables;
+    int32_t max_states, max_rank, max_alphabet;
+    const float* prior;
+    const int32_t* slot_states;  // states that each slot has room for
+    int32_t slots;
+};
+
+struct Levels {
+    const uint16_t* data;
+    size_t size;
+};
+
+struct CircuitArrays {
+    int32_t nodes, variables, bases;
+    const int32_t *parent, *variable, *states, *alphabet, *emission, *basis_size;
+    Levels root, transition, weight, free, basis;
+};
+
+// Owns the tables. Throws std::invalid_argument, naming the node, for anything docs/format.md refuses.
+class Circuit {
+  public:
+    explicit Circuit(const CircuitArrays& arrays);
+    const CircuitView& view() const { return view_; }
+
+  private:
+    struct Basis;
+    void read_structure(const CircuitArrays& a);
+    void read_tables(const CircuitArrays& a);
+    void assign_slots();
+
+    std::vector<Node> nodes_;
+    std::vector<int32_t> slot_states_;
+    std::vector<float> prior_, transition_, weight_, distribution_, cumulative_;
+    CircuitView view_{};
+};
+
+// One group of signals walked through the circuit (docs/format.md, 7.3). Signals are rows of `variables`
+// samples.
+struct Group {
+    uint16_t* samples;
+    const uint8_t* missing;  // nullptr, or one byte a sample, nonzero where it is missing
+    int32_t signals;
+};
+
+struct WalkResult {
+    bool intact;  // decoding: the bytes were canonical and the coder ended empty
+};
+
+// The kernels, one set for each instruction set.
+struct WalkKernels {
+    const char* name;
+    size_t (*scratch_floats)(const CircuitView&, int32_t signals);
+    // intervals: (start, size) pairs of the coded samples in coding order; returns their number
+    size_t (*intervals)(const CircuitView&, const Group&, float* scratch, uint32_t* intervals);
+    WalkResult (*decode)(const CircuitView&, const Group&, float* scratch, const uint8_t* bytes,
+                         size_t length);
+    // tables: for each coded sample the integer cumulative table, `stride` apart, padded with 2^24
+    size_t (*tables)(const CircuitView&, const Group&, float* scratch, uint32_t* tables, size_t stride);
+};
+
+extern const WalkKernels walk_scalar;
+extern const WalkKernels walk_avx2;
+extern const WalkKernels walk_avx512;
+
+// Decodes with round-to-nearest and subnormals kept, and gives the caller's state back.
+class FloatState {
+  public:
+    FloatState();
+    ~FloatState();
+    FloatState(const FloatState&) = delete;
+    FloatState& operator=(const FloatState&) = delete;
+
+  private:
+    uint64_t saved_;
+};
+
+// The path to use: `forced` ("scalar", "avx2", "avx512"), or the best this processor has when empty.
+const WalkKernels& walk_kernels(const std::string& forced);
+
+// Coder bytes of one group (encode) and back (decode; false if the bytes are not a whole, canonical stream).
+std::vector<uint8_t> encode_group(const CircuitView& circuit, const WalkKernels& kernels, const Group& group);
+bool decode_group(const CircuitView& circuit, const WalkKernels& kernels, const Group& group,
+                  const uint8_t* bytes, size_t length);
+
+}  // namespace neuralcodec
