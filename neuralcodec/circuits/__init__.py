@@ -1,0 +1,1 @@
+"""Latent-tree probabilistic circuits: structure, parameters, learning, queries and coding."""

@@ -1,0 +1,192 @@
+"""A trained circuit: structure, integer levels and what is said about them."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.artifact import Artifact
+from neuralcodec.circuits.parameters import Levels, dequantise
+from neuralcodec.circuits.structure import FIELDS, TreeStructure
+from neuralcodec.errors import InvalidModel
+from neuralcodec.native import CircuitKernel, Learner
+
+FAMILY = "circuit"
+DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool")
+_TABLES = ("transition", "weight", "free")
+_build = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """A latent-tree circuit over the samples of a signal, ready to code with.
+
+    Attributes:
+        structure: the tree.
+        levels: integer parameters (docs/format.md, 7.1).
+        header: JSON object of the model file: name, recipe, data, licence, figures.
+    """
+
+    family: ClassVar[str] = FAMILY
+    structure: TreeStructure
+    levels: Levels = field(repr=False)
+    header: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def identity(self) -> bytes:
+        """SHA-256 of structure and levels (docs/format.md, section 5), 32 bytes."""
+        return self.to_artifact().identity
+
+    @property
+    def kernel(self) -> CircuitKernel:
+        """The coding kernel, expanded on first use; safe to share between threads."""
+        with _build:
+            return self._kernel
+
+    @cached_property
+    def _kernel(self) -> CircuitKernel:
+        s, levels = self.structure, self.levels
+        tables = (levels.root, levels.transition, levels.weight, levels.free, levels.basis)
+        sizes = np.array(s.basis_size, np.int32)
+        return CircuitKernel(s.parent, s.variable, s.states, s.alphabet, s.emission, *tables, sizes)
+
+    def log2_likelihood(
+        self, x: NDArray[Any], missing: NDArray[np.bool_] | None = None, threads: int | None = None
+    ) -> NDArray[np.float64]:
+        """Base-2 log likelihood of (n, D) signals, float64 (n,); samples that are `missing` are summed out."""
+        s = self.structure
+        learner = Learner(
+            s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32)
+        )
+        theta = dequantise(s, self.levels)
+        arrays = (theta.root, theta.transition, theta.weight, theta.free, theta.basis)
+        return learner.log_likelihood(arrays, x, missing, threads=threads) / log(2)
+
+    def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
+        """Draw n signals exactly from the model: (n, *shape) of the model's dtype."""
+        from neuralcodec.circuits.sampling import sample
+
+        drawn = sample(self.structure, dequantise(self.structure, self.levels), n, seed)
+        return drawn.astype(self.structure.dtype).reshape(n, *self.structure.shape)
+
+    def to_artifact(self) -> Artifact:
+        """Return the model file's content."""
+        s = self.structure
+        back = np.arange(s.nodes) - s.parent
+        back[0] = 0
+        tensors: dict[str, NDArray[Any]] = {
+            "shape": np.array([s.shape]),
+            "dtype": np.array([[DTYPES.index(s.dtype.name) + 1]]),
+            "parent": back[None],
+            "variable": s.variable[None] + 1,
+            "states": s.states[None],
+            "alphabet": s.alphabet[None],
+            "emission": s.emission[None] + 1,
+            "root": self.levels.root[None],
+        }
+        for name in _TABLES:
+            widths = s.row_widths(name)
+            values = getattr(self.levels, name)
+            for width in np.unique(widths).tolist():
+                rows = values if (widths == width).all() else values[np.repeat(widths == width, widths)]
+                tensors[f"{name}.{width}"] = rows.reshape(-1, width)
+        for b in range(len(s.basis_size)):
+            tensors[f"basis.{b}"] = self.levels.basis_of(s, b)
+        return Artifact(FAMILY, self.header, {name: _unsigned(t) for name, t in tensors.items()})
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> "Circuit":
+        """Read a circuit from a model file's content.
+
+        Raises:
+            InvalidModel: not a circuit, or one that breaks a rule of docs/format.md 7.1; the message names the node.
+        """
+        if artifact.family != FAMILY:
+            raise InvalidModel(f"the model is of the family {artifact.family!r}, not a circuit")
+        tensors = dict(artifact.tensors)
+        structure = _read_structure(tensors)
+        tables = {name: _read_rows(name, structure.row_widths(name), tensors) for name in _TABLES}
+        basis = [tensors.pop(f"basis.{b}").reshape(-1) for b in range(len(structure.basis_size))]
+        tables["basis"] = np.concatenate(basis) if basis else np.zeros(0, np.uint16)
+        tables["root"] = _take(tensors, "root", structure.root_size)
+        if tensors:
+            raise InvalidModel(f"a circuit has no tensor {sorted(tensors)[0]!r}")
+        for name, values in tables.items():
+            if values.size and int(values.max()) > 0xFFFF:
+                raise InvalidModel(f"{name} has a level of {values.max()}; the largest allowed is 4095")
+        levels = Levels(**{name: tables[name].astype(np.uint16, copy=False) for name in FIELDS})
+        circuit = cls(structure, levels, artifact.header)
+        circuit.__dict__["identity"] = artifact.identity
+        return circuit
+
+
+def _unsigned(tensor: NDArray[Any]) -> NDArray[Any]:
+    top = int(tensor.max()) if tensor.size else 0
+    return np.ascontiguousarray(tensor, dtype=np.min_scalar_type(top))
+
+
+def _take(tensors: dict[str, NDArray[Any]], name: str, columns: int | None = None) -> NDArray[Any]:
+    tensor = tensors.pop(name, None)
+    if tensor is None:
+        raise InvalidModel(f"the circuit lacks its tensor {name!r}")
+    if tensor.shape[0] != 1 or (columns is not None and tensor.shape[1] != columns):
+        raise InvalidModel(f"the tensor {name!r} has shape {tensor.shape}; expected (1, {columns or 'n'})")
+    row: NDArray[Any] = tensor[0]
+    return row
+
+
+def _read_structure(tensors: dict[str, NDArray[Any]]) -> TreeStructure:
+    back = _take(tensors, "parent").astype(np.int32)
+    nodes = len(back)
+    parent = (np.arange(nodes) - back).astype(np.int32)
+    bad = np.flatnonzero((parent < 0) | (back == 0))
+    if back[0] != 0 or (bad.size and bad[-1] > 0):
+        raise InvalidModel(f"node {bad[-1] if back[0] == 0 else 0}: bad parent")
+    parent[0] = -1
+    code = int(_take(tensors, "dtype", 1)[0])
+    if not 1 <= code <= len(DTYPES):
+        raise InvalidModel(f"the model's dtype code is {code}; this release knows 1 to {len(DTYPES)}")
+    sizes: list[int] = []
+    while f"basis.{len(sizes)}" in tensors:
+        sizes.append(tensors[f"basis.{len(sizes)}"].shape[0])
+    structure = TreeStructure(
+        tuple(int(side) for side in _take(tensors, "shape")),
+        np.dtype(DTYPES[code - 1]),
+        parent,
+        _take(tensors, "variable", nodes).astype(np.int32) - 1,
+        _take(tensors, "states", nodes).astype(np.int32),
+        _take(tensors, "alphabet").astype(np.int32),
+        _take(tensors, "emission", nodes).astype(np.int32) - 1,
+        tuple(sizes),
+    ).validate()
+    for b, width in enumerate(structure.basis_alphabet):
+        if tensors[f"basis.{b}"].shape[1] != width:
+            raise InvalidModel(
+                f"basis {b} has {tensors[f'basis.{b}'].shape[1]} values; its nodes have {width}"
+            )
+    return structure
+
+
+def _read_rows(name: str, widths: NDArray[np.int64], tensors: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """Put the rows of tensors `name`.width back into node order, flat."""
+    distinct, counts = np.unique(widths, return_counts=True)
+    parts: dict[int, NDArray[Any]] = {}
+    for width, rows in zip(distinct.tolist(), counts.tolist(), strict=True):
+        tensor = tensors.pop(f"{name}.{width}", None)
+        if tensor is None or tensor.shape != (rows, width):
+            found = "is missing" if tensor is None else f"has shape {tensor.shape}"
+            raise InvalidModel(
+                f"the tensor '{name}.{width}' {found}; the structure asks for ({rows}, {width})"
+            )
+        parts[width] = tensor.reshape(-1)
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    flat = np.zeros(int(widths.sum()), np.uint32)
+    for width, values in parts.items():
+        flat[np.repeat(widths == width, widths)] = values
+    return flat

@@ -1,0 +1,72 @@
+"""Growth of a circuit in training: latent states are split, and noise sets the copies apart."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.circuits.checkpoint import Checkpoint
+from neuralcodec.circuits.parameters import Parameters, normalise
+from neuralcodec.circuits.recipe import Recipe
+from neuralcodec.circuits.structure import TreeStructure
+
+
+def grow(state: Checkpoint, states: int, recipe: Recipe) -> Checkpoint:
+    """Split states until every node has `states` of them (at most twice as many as before).
+
+    The running statistics are split too: a state's counts are shared among its copies, times log-normal noise, so
+    that the parameters derived from them describe nearly the same distribution as before.
+    """
+    old, new = state.structure, state.structure.with_states(states)
+    rng = np.random.default_rng([recipe.seed, 3, states])
+    statistics = split(old, new, state.statistics, rng, recipe.growth_noise)
+    theta = Parameters(
+        *(
+            (values + np.float32(1e-12)).astype(np.float32)
+            for values in (
+                statistics.root,
+                statistics.transition,
+                statistics.weight,
+                statistics.free,
+                statistics.basis,
+            )
+        )
+    )
+    theta = normalise(new, theta)
+    return replace(
+        state, structure=new, theta=theta, statistics=statistics, best=None, best_bpd=np.inf, stale=0
+    )
+
+
+def split(
+    old: TreeStructure, new: TreeStructure, counts: Parameters, rng: np.random.Generator, noise: float
+) -> Parameters:
+    """Expected counts of a circuit whose states are split, from those of the circuit before."""
+    source = [np.arange(after) % before for before, after in zip(old.states, new.states, strict=True)]
+    share = [1 / np.bincount(s)[s] for s in source]
+    result = Parameters(
+        root=(counts.root[source[0]] * share[0]).astype(np.float32),
+        transition=np.empty(new.transition_size, np.float32),
+        weight=np.empty(new.weight_size, np.float32),
+        free=np.empty(new.free_size, np.float32),
+        basis=counts.basis.astype(np.float32),
+    )
+    for v, (rows, part) in enumerate(zip(source, share, strict=True)):
+        up = old.parent[v]
+        if up >= 0:
+            block = counts.transition_of(old, v)[np.ix_(source[up], rows)] * np.outer(share[up], part)
+            result.transition_of(new, v)[:] = block
+        if new.emission[v] > 0:
+            result.weight_of(new, v)[:] = counts.weight_of(old, v)[rows] * part[:, None]
+        elif new.emission[v] == 0:
+            result.free_of(new, v)[:] = counts.free_of(old, v)[rows] * part[:, None]
+    for values in (result.root, result.transition, result.weight, result.free):
+        _perturb(values, rng, noise)
+    return result
+
+
+def _perturb(values: NDArray[np.floating], rng: np.random.Generator, noise: float) -> None:
+    drawn = rng.standard_normal(values.shape, np.float32)
+    drawn *= np.float32(noise)
+    np.exp(drawn, out=drawn)
+    values *= drawn
