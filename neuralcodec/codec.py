@@ -1,0 +1,260 @@
+"""The contract that every codec fulfils, and the registry that finds codecs by name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.artifact import Artifact
+from neuralcodec.container.primitives import Buffer
+from neuralcodec.container.signal import SignalType, sample_string
+from neuralcodec.errors import InvalidModel, NeuralCodecError, UnsupportedVersion
+
+ENTRY_POINTS = "neuralcodec.codecs"
+BUILT_IN = {"pc": "neuralcodec.codecs.pc:PcCodec"}
+FAMILIES = {"circuit": "pc"}
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A trained model in memory, as :func:`neuralcodec.load_model` returns it."""
+
+    @property
+    def identity(self) -> bytes:
+        """SHA-256 of its parameters, 32 bytes."""
+        ...
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """The JSON header of its artifact."""
+        ...
+
+    def to_artifact(self) -> Artifact:
+        """Return what a model file of it holds."""
+        ...
+
+
+@dataclass(frozen=True)
+class QualityRange:
+    """The rate parameter of a lossy codec: its default and the least and greatest value."""
+
+    default: float
+    least: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What a decoder is told beside the payload.
+
+    Attributes
+    ----------
+    signal
+        Shape and dtype of one signal.
+    missing
+        True where a sample is missing and was not coded: of the signal's shape, or (n, *shape) for n signals;
+        None if all are there.
+    """
+
+    signal: SignalType
+    missing: NDArray[np.bool_] | None = None
+
+
+class Codec(ABC):
+    """Turns signals into payloads and back; the container adds all else.
+
+    A signal is a C-contiguous array: an image (H, W) or (H, W, C), audio (T,) or (T, C), video (T, H, W, C).
+    A codec is bound to its model when it is made. Subclasses must be safe to use from several threads.
+
+    Attributes
+    ----------
+    name
+        Registered name, 1 to 64 characters of printable ASCII; files carry it.
+    family
+        Family of the artifacts that are its models, or None for a codec without models.
+    lossless
+        Whether decoding returns the very samples.
+    quality
+        Rate parameter of a lossy codec; None for a lossless one.
+    masks
+        Whether missing samples can be left out (else masked arrays are refused).
+    group_limit
+        Most signals that one group of an archive may hold.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str | None] = None
+    lossless: ClassVar[bool] = True
+    quality: ClassVar[QualityRange | None] = None
+    masks: ClassVar[bool] = False
+    group_limit: ClassVar[int] = 1
+
+    @classmethod
+    def load(cls, artifact: Artifact) -> Model:
+        """Return the model in an artifact of this codec's family; :class:`InvalidModel` if it is not one."""
+        raise InvalidModel(
+            f"codec {cls.name!r} has no models, so it cannot use one of family {artifact.family!r}"
+        )
+
+    @classmethod
+    def bound(cls, model: Model | None) -> Self:
+        """Return the codec with a model of its family, or without one if it has no family."""
+        return cls() if cls.family is None else cls(model)  # type: ignore[call-arg]
+
+    @property
+    def model(self) -> Model | None:
+        """The model that the codec is bound to."""
+        return None
+
+    @property
+    def signal(self) -> SignalType | None:
+        """Shape and dtype of a signal if the file does not say: the model's own; None if there is none."""
+        return None
+
+    @property
+    def takes(self) -> str:
+        """What the codec accepts, in words for an error message."""
+        return f"{self.signal} signals" if self.signal else "signals of another kind"
+
+    @abstractmethod
+    def accepts(self, signal: NDArray[Any]) -> str | None:
+        """Return None if the codec can code the signal, else why not ("it ..."); missing samples are 0."""
+
+    def accepts_many(self, signals: NDArray[Any]) -> tuple[int, str] | None:
+        """Return None if the codec can code each of the (n, *shape) signals, else which one not, and why."""
+        for number, signal in enumerate(signals):
+            reason = self.accepts(signal)
+            if reason:
+                return number, reason
+        return None
+
+    @abstractmethod
+    def encode(
+        self,
+        signal: NDArray[Any],
+        *,
+        missing: NDArray[np.bool_] | None = None,
+        quality: float | None = None,
+        preset: str | None = None,
+        verify: bool = False,
+    ) -> bytes:
+        """Return the payload of one signal that the codec accepts.
+
+        Parameters
+        ----------
+        signal
+            Its samples, 0 where missing.
+        missing
+            Bool array of the same shape, only ever given if `masks` is set.
+        quality
+            Rate parameter; None means the default.
+        preset
+            Name of a trade of time for rate that the codec knows; None means the default.
+        verify
+            Decode the payload and raise :class:`EntropyCodingError` unless it holds the signal.
+        """
+
+    @abstractmethod
+    def decode(self, payload: bytes, fields: Fields) -> NDArray[Any]:
+        """Return the signal of a payload; :class:`CorruptFile` if it breaks a rule of the codec."""
+
+    def encode_many(
+        self,
+        signals: NDArray[Any],
+        *,
+        group: int,
+        missing: NDArray[np.bool_] | None = None,
+        quality: float | None = None,
+        preset: str | None = None,
+        verify: bool = False,
+        threads: int | None = None,
+    ) -> list[bytes]:
+        """Return one byte string for each group of `group` of the (n, *shape) signals; here of one signal."""
+        return [self.encode(signal, quality=quality, preset=preset, verify=verify) for signal in signals]
+
+    def decode_many(
+        self, groups: Sequence[bytes], fields: Fields, n: int, *, group: int, threads: int | None = None
+    ) -> NDArray[Any]:
+        """Return the (n, *shape) signals of the groups that :meth:`encode_many` made."""
+        out = np.empty((n, *fields.signal.shape), fields.signal.dtype)
+        for number, payload in enumerate(groups):
+            out[number] = self.decode(payload, Fields(fields.signal))
+        return out
+
+    def checked(self, signals: NDArray[Any], groups: Sequence[bytes]) -> Buffer:
+        """Return what the checksum of the samples covers.
+
+        For a lossless codec the sample string of the signals. A lossy codec, whose reconstruction may differ
+        in the last place between machines, declares instead what it does promise: the integers it decodes.
+        """
+        return sample_string(signals)
+
+
+_registered: dict[str, type[Codec]] = {}
+
+
+def register(codec: type[Codec]) -> type[Codec]:
+    """Make a codec known to this process; installed packages use the entry points "neuralcodec.codecs"."""
+    _registered[codec.name] = codec
+    return codec
+
+
+def find_codec(name: str) -> type[Codec] | None:
+    """Return the codec with a name, or None: built in, registered, or an installed package's entry point."""
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        found: type[Codec] = getattr(import_module(module), attribute)
+        return found
+    if name not in _registered:
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group=ENTRY_POINTS, name=name):
+            _registered[name] = _checked_class(point.load(), name)
+            break
+    return _registered.get(name)
+
+
+def codec_named(name: str) -> type[Codec]:
+    """Return the codec that a file names; :class:`UnsupportedVersion` if it is not installed."""
+    codec = find_codec(name)
+    if codec is None:
+        raise UnsupportedVersion(
+            f"the file was made by the codec {name!r}, which is not installed: install the package that "
+            f"provides it (codecs here: {', '.join(codec_names())})"
+        )
+    return codec
+
+
+def codec_for(family: str) -> type[Codec]:
+    """Return the codec whose models are of a family; :class:`InvalidModel` if none is installed."""
+    if family in FAMILIES:
+        return codec_named(FAMILIES[family])
+    for name in codec_names():
+        try:
+            codec = find_codec(name)
+        except (ImportError, NeuralCodecError):
+            continue  # a broken package must not stand in the way of the others
+        if codec is not None and codec.family == family:
+            return codec
+    raise InvalidModel(
+        f"no codec here uses models of the family {family!r}; install the package that provides one"
+    )
+
+
+def codec_names() -> list[str]:
+    """Return the names of all codecs: built in, registered, and entry points of installed packages."""
+    from importlib.metadata import entry_points
+
+    return sorted({*BUILT_IN, *_registered, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def _checked_class(found: object, name: str) -> type[Codec]:
+    if not (isinstance(found, type) and issubclass(found, Codec) and found.name == name):
+        raise NeuralCodecError(
+            f"the entry point {name!r} of {ENTRY_POINTS} is not a Codec of that name: {found!r}"
+        )
+    return found
