@@ -67,11 +67,11 @@ __attribute__((always_inline)) inline void product_tile(float* c, int64_t ldc, S
         for (int j = 0; j < vectors; ++j) store(c + i * ldc + j * kLanes, acc[i][j]);
 }
 
-template <int vectors, bool add>
+template <int tile_rows, int vectors, bool add>
 void product_columns(float* c, int64_t ldc, Strided a, const float* b, int64_t ldb, int m, int depth) {
     int i = 0;
-    for (; i + kTileRows <= m; i += kTileRows)
-        product_tile<kTileRows, vectors, add>(c + i * ldc, ldc, {a.data + i * a.row, a.row, a.col}, b, ldb,
+    for (; i + tile_rows <= m; i += tile_rows)
+        product_tile<tile_rows, vectors, add>(c + i * ldc, ldc, {a.data + i * a.row, a.row, a.col}, b, ldb,
                                               depth);
     for (; i < m; ++i)
         product_tile<1, vectors, add>(c + i * ldc, ldc, {a.data + i * a.row, a.row, a.col}, b, ldb, depth);
@@ -79,13 +79,16 @@ void product_columns(float* c, int64_t ldc, Strided a, const float* b, int64_t l
 
 // c (m x n, rows ldc apart) = or += a (m x depth) times b (depth x n, rows ldb apart); n is a multiple of
 // kPad. Every element starts at 0 (or at c) and adds its products for k ascending: docs/format.md, "product
-// sum".
+// sum". Tiles differ in shape so that enough independent sums are under way to hide an addition's latency.
 template <bool add = false>
 void product(float* c, int64_t ldc, Strided a, const float* b, int64_t ldb, int m, int n, int depth) {
     int j = 0;
     for (; j + kTileVectors * kLanes <= n; j += kTileVectors * kLanes)
-        product_columns<kTileVectors, add>(c + j, ldc, a, b + j, ldb, m, depth);
-    for (; j < n; j += kLanes) product_columns<1, add>(c + j, ldc, a, b + j, ldb, m, depth);
+        product_columns<kTileRows, kTileVectors, add>(c + j, ldc, a, b + j, ldb, m, depth);
+    if constexpr (kTileVectors > 2)
+        for (; j + 2 * kLanes <= n; j += 2 * kLanes)
+            product_columns<2 * kTileRows, 2, add>(c + j, ldc, a, b + j, ldb, m, depth);
+    for (; j < n; j += kLanes) product_columns<2 * kTileRows, 1, add>(c + j, ldc, a, b + j, ldb, m, depth);
 }
 
 }  // namespace

@@ -165,6 +165,11 @@ inline void rescale(float* q, int states, int lanes) {
     }
 }
 
+inline void pick(float* __restrict out, const float* __restrict from, const int32_t* __restrict index,
+                 int n) {
+    for (int i = 0; i < n; ++i) out[i] = from[index[i]];
+}
+
 template <class Visitor>
 class Walk {
   public:
@@ -279,9 +284,8 @@ class Walk {
         const int width = padded(count + 1);
         float* gathered = node.emission == Emission::shared ? basis_ : emitted_;
         for (int k = 0; k < node.rank; ++k)
-            for (int d = 0; d < width; ++d)
-                gathered[int64_t(k) * width + d] =
-                    node.distribution[int64_t(k) * node.alphabet + distinct_[d]];
+            pick(gathered + int64_t(k) * width, node.distribution + int64_t(k) * node.alphabet, distinct_,
+                 width);
         if (node.emission == Emission::shared)
             product(emitted_, width, {node.weight, node.padded_rank, 1}, basis_, width, node.states, width,
                     node.rank);
@@ -289,7 +293,7 @@ class Walk {
             float *row = emitted_ + int64_t(z) * width, *out = lambda + int64_t(z) * lanes_;
             for (int d = 0; d < width; d += kLanes) store(row + d, maximum(load(row + d), splat(kFloor)));
             row[count] = 1.0f;
-            for (int b = 0; b < lanes_; ++b) out[b] = row[column_[b]];
+            pick(out, row, column_, lanes_);
         }
         rescale(lambda, node.states, lanes_);
     }

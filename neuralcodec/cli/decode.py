@@ -1,0 +1,263 @@
+"""`neuralcodec decode`: a file or an archive back to signals."""
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from neuralcodec.cli import options
+from neuralcodec.cli.console import complain, guarded, is_terminal, plural, progress, tell
+from neuralcodec.cli.indices import parse_indices
+from neuralcodec.cli.parameters import argument, option
+from neuralcodec.errors import CorruptFile, UnsupportedInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from neuralcodec.archives import Archive
+    from neuralcodec.signals.targets import Kind, Label
+
+BATCH = 1024
+
+SHORT_HELP = "Restore what was compressed."
+HELP = """Restore the signals of a .ncz file, sample for sample.
+
+OUT is a .png, .npy, .npz, .idx or .idx.gz file, a folder (one file a signal), or - for standard output.
+Without it, an image becomes a .png beside FILE, and an archive a folder if it has names, else a .npy file.
+
+\b
+Examples:
+  neuralcodec decode digit.ncz
+  neuralcodec decode t10k.ncz -o t10k-images-idx3-ubyte.gz
+  neuralcodec decode t10k.ncz --index 0,17,100-199 -o some/
+  neuralcodec decode - -o - --format npy < digit.ncz > digit.npy
+"""
+
+
+@guarded
+def decode(
+    file: Annotated[str, argument("FILE", "A .ncz file, or - for standard input.")],
+    output: options.Output = None,
+    model: options.MaybeModel = None,
+    index: Annotated[
+        str | None,
+        option(
+            "--index", metavar="I,J-K", help="Which signals of an archive, counted from 0; J-K includes both."
+        ),
+    ] = None,
+    salvage: Annotated[
+        bool,
+        option("--salvage", help="Take what is whole of a damaged archive; exit code 1 if some is lost."),
+    ] = False,
+    kind: options.Kind = None,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run the verb (the help text is `HELP`)."""
+    from neuralcodec.signals.sources import read_bytes
+
+    data: Any = read_bytes(file) if file == "-" else file
+    if output is not None:
+        check_target(output, kind, force)
+    if not _is_archive(data):
+        if index is not None or salvage:
+            option = "--index" if index is not None else "--salvage"
+            raise UnsupportedInput(f"{file} holds one signal; {option} is for archives")
+        target = _decode_one(file, data, output, model, kind, force)
+        tell(f"{file}: restored to {target}", quiet)
+        return
+    from neuralcodec.api import open_archive
+
+    with open_archive(data, model, salvage=salvage, threads=threads) as archive:
+        count, target = _decode_many(file, data, archive, output, index, kind, force=force, quiet=quiet)
+        tell(f"{file}: {plural(count, 'signal')} restored to {target}", quiet)
+        if salvage and _tell_lost(file, data, archive):
+            raise SystemExit(1)
+
+
+def check_target(target: str, kind: str | None, force: bool) -> None:
+    from neuralcodec.signals.outputs import STDOUT, check_free
+    from neuralcodec.signals.targets import KINDS, kind_of
+
+    if kind is not None and kind not in KINDS:
+        raise UnsupportedInput(f"--format takes {', '.join(KINDS)}, not {kind}")
+    if target == STDOUT and is_terminal(sys.stdout):
+        raise UnsupportedInput("the samples would go to a terminal: name a file with --output")
+    if target != STDOUT and kind is None:
+        kind_of(target)
+    check_free(target, force)
+
+
+def _is_archive(data: str | bytes) -> bool:
+    """Tell an archive from a single file by its flags; other files are left to the reader of those."""
+    from neuralcodec.container.header import ARCHIVE, MAGIC
+
+    if isinstance(data, bytes):
+        head = data[:6]
+    else:
+        with open(data, "rb") as stream:
+            head = stream.read(6)
+    return len(head) == 6 and head.startswith(MAGIC) and bool(head[5] & ARCHIVE)
+
+
+def _place(
+    file: str, output: str | None, kind: str | None, default: "Kind", force: bool
+) -> "tuple[str, Kind]":
+    """Return where to write, and what kind of file."""
+    from neuralcodec.signals.outputs import STDOUT
+    from neuralcodec.signals.targets import kind_of
+
+    asked = cast("Kind | None", kind)
+    if output is not None:
+        return output, asked or (default if output == STDOUT else kind_of(output))
+    chosen = asked or default
+    stem = os.path.splitext(file)[0]
+    target = STDOUT if file == "-" else stem if chosen == "folder" else f"{stem}.{chosen}"
+    check_target(target, kind, force)
+    return target, chosen
+
+
+def _decode_one(
+    file: str, data: str | bytes, output: str | None, model: str | None, kind: str | None, force: bool
+) -> str:
+    """Decode a single file; return where the signal went."""
+    import numpy as np
+
+    from neuralcodec.api import decode_file
+    from neuralcodec.errors import naming
+    from neuralcodec.signals.sources import read_bytes
+    from neuralcodec.signals.targets import Label, Plan, default_kind, open_target
+
+    with naming(None if file == "-" else file):
+        decoded = decode_file(data if isinstance(data, bytes) else read_bytes(data), model)
+    array, info = decoded.array, decoded.info
+    plan = Plan(None, array.shape, array.dtype)
+    masked = np.ma.isMaskedArray(array)
+    target, chosen = _place(file, output, kind, default_kind(plan, masked), force)
+    name = info.names[0] if info.names else os.path.splitext(os.path.basename(file))[0]
+    with open_target(target, chosen, plan) as out:
+        _warn_of_mask(masked, chosen)
+        out.write(array[None], [Label(name, info.icc_profile, info.exif)])
+    return target
+
+
+def _decode_many(
+    file: str,
+    data: str | bytes,
+    archive: "Archive",
+    output: str | None,
+    index: str | None,
+    kind: str | None,
+    *,
+    force: bool,
+    quiet: bool,
+) -> tuple[int, str]:
+    """Decode an archive, or some signals of it; return how many, and where they went."""
+    import numpy as np
+
+    from neuralcodec.signals.targets import Plan, default_kind, open_target
+
+    positions = None if index is None else parse_indices(index, len(archive))
+    alone = index is not None and index.strip().isdigit()
+    count = len(archive) if positions is None else len(positions)
+    plan = Plan(None if alone else count, archive.signal.shape, archive.signal.dtype)
+    masked, named = _holds(data, archive) if output in (None, "-") and kind is None else (False, False)
+    default: Kind = "folder" if named and output is None and file != "-" else default_kind(plan, masked)
+    target, chosen = _place(file, output, kind, default, force)
+    batches = _parts(archive, positions, labelled=chosen in ("png", "folder"))
+    warned = False
+    with open_target(target, chosen, plan) as out, progress("decoding", count, quiet=quiet) as advance:
+        for batch, labels in batches:
+            warned = warned or _warn_of_mask(np.ma.isMaskedArray(batch), chosen)
+            out.write(batch, labels)
+            advance(len(batch))
+    return count, target
+
+
+def _holds(data: str | bytes, archive: "Archive") -> tuple[bool, bool]:
+    """Tell whether an archive holds masks, and names."""
+    from neuralcodec.info import read_info
+
+    try:
+        info = read_info(data)
+    except CorruptFile:
+        return False, any(archive.names)
+    return "mask" in info.sections, bool(info.names)
+
+
+def _parts(
+    archive: "Archive", positions: list[int] | None, *, labelled: bool
+) -> "Iterator[tuple[NDArray[Any], list[Label]]]":
+    """Yield signals batch by batch, with their labels if those are needed."""
+    from neuralcodec.signals.targets import Label
+
+    digits = len(str(archive.numbers.max(initial=0)))
+
+    def label(first: int, stop: int) -> list[Label]:
+        if not labelled:
+            return [Label()] * (stop - first)
+        found = zip(archive.numbers[first:stop].tolist(), archive.metadata(first, stop), strict=True)
+        return [Label(item.name or f"{n:0{digits}d}", item.icc_profile, item.exif) for n, item in found]
+
+    if positions is None:
+        first = 0
+        for chunk in archive.chunks():
+            yield chunk, label(first, first + len(chunk))
+            first += len(chunk)
+        return
+    for start in range(0, len(positions), BATCH):
+        part = positions[start : start + BATCH]
+        labels = [one for first, stop in _runs(part) for one in label(first, stop)]
+        yield archive[part], labels
+
+
+def _runs(positions: list[int]) -> list[tuple[int, int]]:
+    """Return the (first, stop) of the runs of consecutive numbers.
+
+    >>> _runs([3, 4, 5, 9, 8])
+    [(3, 6), (9, 10), (8, 9)]
+    """
+    runs: list[tuple[int, int]] = []
+    for position in positions:
+        if runs and runs[-1][1] == position:
+            runs[-1] = (runs[-1][0], position + 1)
+        else:
+            runs.append((position, position + 1))
+    return runs
+
+
+def _warn_of_mask(masked: bool, kind: str) -> bool:
+    """Tell that a kind of file cannot say which samples are missing; return whether it was told."""
+    lost = masked and kind not in ("npz", "folder")
+    if lost:
+        complain(
+            f"warning: missing samples become 0 in a {kind} file; .npz files and folders keep them missing"
+        )
+    return lost
+
+
+def _tell_lost(file: str, data: str | bytes, archive: "Archive") -> bool:
+    """Tell which signals a damaged archive lost; return whether it is damaged."""
+    from neuralcodec.container.archive import ArchiveReader
+    from neuralcodec.container.files import open_source
+
+    numbers = archive.numbers
+    source = open_source(data)
+    try:
+        total: int | None = len(ArchiveReader(source))
+    except CorruptFile:
+        total = None
+    finally:
+        source.close()
+    # What comes before the first, between any two, and after the last if the index tells how many there were.
+    ends = [-1, *numbers.tolist(), *([] if total is None else [total])]
+    lost = [(a + 1, b - 1) for a, b in itertools.pairwise(ends) if b - a > 1]
+    if not lost and total is not None:
+        return False
+    parts = [str(first) if first == last else f"{first}-{last}" for first, last in lost[:20]]
+    parts += ["..."] if len(lost) > 20 else []
+    parts += [] if total is not None else ["what followed, which the damaged index does not tell"]
+    complain(f"{file} is damaged: {plural(len(numbers), 'signal')} recovered; lost: {', '.join(parts)}")
+    return True

@@ -1,0 +1,173 @@
+"""`neuralcodec train pc`: a model of your own signals."""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from neuralcodec.cli import options
+from neuralcodec.cli.console import echo_json, guarded, is_terminal, tell
+from neuralcodec.cli.parameters import argument, for_typer, option
+from neuralcodec.errors import UnsupportedInput
+
+if TYPE_CHECKING:
+    import typer
+
+    from neuralcodec.circuits.learning import Progress as Report
+
+SHORT_HELP = "Train a model."
+HELP = """Train models, one command for each family.
+
+\b
+Example:
+  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm --latents 32 --epochs 20
+"""
+PC_HELP = """Learn a probabilistic circuit from signals of one shape: images, .npy, .npz, IDX files, folders.
+
+The same data, options, seed and threads give the same model. The model's file keeps the recipe.
+
+\b
+Examples:
+  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm --latents 32 --epochs 20
+  neuralcodec train pc scans/ -o scans.ncm --latents 64 --epochs 40 --checkpoint scans.part --resume
+"""
+
+
+def group() -> "typer.Typer":
+    """Return the Typer application of the verb."""
+    import typer
+
+    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+    app.callback(help=HELP)(lambda: None)
+    app.command("pc", help=PC_HELP, short_help="A probabilistic circuit.")(for_typer(pc))
+    return app
+
+
+@guarded
+def pc(
+    data: Annotated[list[str], argument("DATA", "Files and folders of training signals.")],
+    output: Annotated[str, option("--output", "-o", metavar="OUT", help="The model file to write (.ncm).")],
+    latents: Annotated[
+        int, option("--latents", metavar="M", least=1, most=4096, help="States of a latent.")
+    ] = 32,
+    epochs: Annotated[
+        int,
+        option("--epochs", metavar="E", least=1, help="Passes over the data, all stages of growth together."),
+    ] = 20,
+    structure: Annotated[
+        str, option("--structure", metavar="KIND", help="Tree: hclt (from the data), hmm or binary.")
+    ] = "hclt",
+    emission: Annotated[
+        str, option("--emission", metavar="KIND", help="shared (mixtures of a common basis) or free.")
+    ] = "shared",
+    basis: Annotated[
+        int, option("--basis", metavar="K", least=1, help="Distributions in the shared basis.")
+    ] = 64,
+    start_latents: Annotated[
+        int, option("--start-latents", metavar="M", least=1, help="States in the first stage; they double.")
+    ] = 16,
+    batch: Annotated[int, option("--batch", metavar="N", least=1, help="Signals in a mini-batch.")] = 1000,
+    first_rate: Annotated[
+        float, option("--first-rate", metavar="R", least=0, most=1, help="Step size at the start of a stage.")
+    ] = 0.3,
+    last_rate: Annotated[
+        float, option("--last-rate", metavar="R", least=0, most=1, help="Step size at the end of a stage.")
+    ] = 0.02,
+    growth_noise: Annotated[
+        float, option("--growth-noise", metavar="X", least=0, help="Noise that sets doubled states apart.")
+    ] = 0.3,
+    pseudocount: Annotated[
+        float,
+        option("--pseudocount", metavar="X", least=0, help="Uniform counts added to every distribution."),
+    ] = 0.3,
+    validation: Annotated[
+        float,
+        option("--validation", metavar="N", least=0, help="Signals held out; below 1 a fraction of them."),
+    ] = 0.0833,
+    patience: Annotated[
+        int, option("--patience", metavar="N", least=1, help="Epochs without gain that end a stage.")
+    ] = 3,
+    seed: Annotated[int, option("--seed", metavar="SEED", least=0, help="Seed of the random numbers.")] = 0,
+    grayscale: options.Grayscale = False,
+    name: Annotated[
+        str | None,
+        option("--name", metavar="NAME", help="What the model calls itself; by default OUT's name."),
+    ] = None,
+    description: Annotated[str, option("--description", metavar="TEXT", help="What the model is for.")] = "",
+    licence: Annotated[
+        str, option("--licence", metavar="TEXT", help="Licence of the model and its data.")
+    ] = "",
+    checkpoint: Annotated[
+        str | None,
+        option("--checkpoint", metavar="FILE", help="Keep the state of the training here, every epoch."),
+    ] = None,
+    resume: Annotated[bool, option("--resume", help="Go on from the checkpoint, if it is there.")] = False,
+    threads: options.Threads = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Run the verb (the help text is `PC_HELP`)."""
+    from neuralcodec.artifact import write_artifact
+    from neuralcodec.circuits.learning import train
+    from neuralcodec.circuits.recipe import Recipe
+    from neuralcodec.signals.outputs import check_free
+    from neuralcodec.signals.sources import expand, read_stack
+
+    check_free(output, force)
+    if resume and checkpoint is None:
+        raise UnsupportedInput("--resume goes on from a checkpoint: name its file with --checkpoint")
+    settings: dict[str, Any] = {
+        "latents": latents, "epochs": epochs, "structure": structure, "emission": emission, "basis": basis,
+        "start_latents": start_latents, "batch": batch, "first_rate": first_rate, "last_rate": last_rate,
+        "growth_noise": growth_noise, "pseudocount": pseudocount, "validation": validation,
+        "patience": patience, "seed": seed,
+    }  # fmt: skip
+    recipe = Recipe(**settings)
+    signals = read_stack(expand(data), grayscale=grayscale)
+    facts = {
+        "name": name or os.path.splitext(os.path.basename(output))[0],
+        "description": description,
+        "licence": licence,
+        "data": ", ".join(os.path.basename(os.path.normpath(path)) for path in data),
+    }
+    with training_progress(quiet) as report:
+        circuit = train(
+            signals,
+            recipe,
+            header={key: value for key, value in facts.items() if value},
+            checkpoint=checkpoint,
+            resume=resume,
+            threads=threads,
+            report=report,
+        )
+    artifact = circuit.to_artifact()
+    write_artifact(output, artifact)
+    if json:
+        echo_json({"output": output, "identity": artifact.identity.hex(), "header": dict(artifact.header)})
+    tell(f"{output}: {artifact.identity.hex()[:8]}, {artifact.header['figures']}", quiet)
+
+
+@contextmanager
+def training_progress(quiet: bool) -> "Iterator[Callable[[Report], None] | None]":
+    """Show how far a training run is and what it reached on a terminal; elsewhere, yield None."""
+    if quiet or not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}")
+    with Progress(
+        text, BarColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task("training", total=1.0)
+
+        def report(now: "Report") -> None:
+            held_out = "" if math.isnan(now.validation_bpd) else f", held out {now.validation_bpd:.4f}"
+            text = f"epoch {now.epoch}/{now.epochs}, {now.states} states: {now.train_bpd:.4f} bpd{held_out}"
+            bar.update(task, completed=now.fraction, description=text)
+
+        yield report

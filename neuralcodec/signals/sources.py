@@ -1,0 +1,213 @@
+"""From inputs to signals: files and folders are found, told apart by their first bytes, and read."""
+
+import mmap
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.errors import UnsupportedInput
+from neuralcodec.signals import arrays, idx, images
+from neuralcodec.signals.signal import Signal, Wanted, check_fit
+
+STDIN = "-"
+_MMAP_FROM = 1 << 26  # bytes; smaller files are simply read
+_IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k"),
+    *(".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".pcx", ".ico"),
+)
+_ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz")
+
+
+def is_signal_name(name: str) -> bool:
+    """Tell whether a file found in a folder looks, by its name, like one that holds signals.
+
+    >>> [is_signal_name(name) for name in ("0.PNG", "t10k-images-idx3-ubyte.gz", "notes.txt", ".hidden.png")]
+    [True, True, False, False]
+    """
+    if name.startswith("."):
+        return False
+    lower = name.lower()
+    stem = lower.removesuffix(".gz")
+    is_idx = stem.endswith("-ubyte") and "-idx" in stem
+    return is_idx or lower.endswith(_ARRAY_SUFFIXES) or os.path.splitext(lower)[1] in _IMAGE_SUFFIXES
+
+
+def expand(inputs: Sequence[str]) -> list[str]:
+    """List the files that inputs name: folders are searched through, in sorted order, for names of signals.
+
+    Raises
+    ------
+    FileNotFoundError
+        If an input does not exist.
+    UnsupportedInput
+        If a folder holds no signals.
+    """
+    files: list[str] = []
+    for path in inputs:
+        if path == STDIN or not os.path.isdir(path):
+            if path != STDIN:
+                os.stat(path)
+            files.append(path)
+            continue
+        found = sorted(_walk(path), key=lambda file: file.split(os.sep))
+        if not found:
+            raise UnsupportedInput(f"{path}: no images, .npy, .npz or IDX files in this folder")
+        files.extend(found)
+    return files
+
+
+def _walk(folder: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(parent, name) for name in names if is_signal_name(name))
+
+
+def read_bytes(path: str) -> bytes | memoryview:
+    """Return a whole file's bytes, mapped rather than read if it is large; ``-`` is standard input."""
+    if path == STDIN:
+        if sys.stdin is None:
+            raise UnsupportedInput("standard input is closed")
+        return sys.stdin.buffer.read()
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size < _MMAP_FROM:
+            return file.read()
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def read_signals(path: str, wanted: Wanted) -> list[Signal]:
+    """Read every signal of one file, as the model wants them or not at all.
+
+    Parameters
+    ----------
+    path
+        An image, .npy, .npz or IDX file (plain or gzipped), or ``-`` for one of these on standard input.
+    wanted
+        The model's shape and dtype, which tell a stack from a signal, and the conversions to make.
+
+    Returns
+    -------
+    list of Signal
+        One, or as many as a .npz file holds arrays.
+
+    Raises
+    ------
+    UnsupportedInput
+        If the file cannot be read, or holds an image that the model does not take.
+    OSError
+        If the file cannot be opened.
+    """
+    source = "standard input" if path == STDIN else path
+    signals = [_convert(signal, wanted) for signal in _read(read_bytes(path), path, source, wanted)]
+    for signal in signals:
+        check_fit(signal, wanted)
+    return signals
+
+
+def _read(data: bytes | memoryview, path: str, source: str, wanted: Wanted) -> list[Signal]:
+    if not len(data):
+        raise UnsupportedInput(f"{source} is empty")
+    name = None if path == STDIN else _name(path)
+    head = bytes(data[:8])
+    if head.startswith(b"\x89NC"):
+        raise UnsupportedInput(f"{source} is a neuralcodec file already")
+    if head.startswith(arrays.NPY_MAGIC):
+        return [_of_array(arrays.read_npy(data, source), source, name, wanted)]
+    if head.startswith(b"PK\x03\x04"):
+        members = arrays.read_npz(data, source)
+        if len(members) == 1:
+            return [_of_array(members[0][1], source, name, wanted)]
+        return [_of_array(array, f"{source}, {key}", key, wanted) for key, array in members]
+    if idx.is_idx(head) or head.startswith(b"\x1f\x8b"):
+        return [_of_array(idx.read_idx(data, source), source, name, wanted)]
+    try:
+        signal = images.read_image(data, source, grayscale=wanted.grayscale)
+    except UnsupportedInput as error:
+        raise UnsupportedInput(f"{error} ({wanted})") from None
+    return [Signal(signal.samples, False, source, name, signal.icc, signal.exif, signal.kind)]
+
+
+def _name(path: str) -> str:
+    """Return a path's last part as text that UTF-8 can hold, whatever bytes the file system has."""
+    return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
+
+
+def _of_array(samples: NDArray[Any], source: str, name: str | None, wanted: Wanted) -> Signal:
+    if not samples.size:
+        raise UnsupportedInput(f"{source} is an array of shape {samples.shape}, without samples")
+    stacked = wanted.is_stack(samples.shape)
+    return Signal(samples, stacked, source, None if stacked else name)
+
+
+def _convert(signal: Signal, wanted: Wanted) -> Signal:
+    """Make the conversions that were asked for; without any, return the signal itself."""
+    samples = signal.samples
+    if not (wanted.grayscale or wanted.resize) or (
+        samples.shape[signal.stacked :] == wanted.shape and (samples.dtype == wanted.dtype)
+    ):
+        return signal
+    if np.ma.isMaskedArray(samples):
+        raise UnsupportedInput(f"{signal.source}: an array with missing samples cannot be converted")
+    if wanted.resize and len(wanted.shape) < 2:
+        raise UnsupportedInput(f"{signal.source}: only images are resized; {wanted}")
+    stack = samples if signal.stacked else samples[np.newaxis]
+    try:
+        converted = np.stack([_convert_one(one, wanted) for one in stack])
+    except UnsupportedInput as error:
+        raise UnsupportedInput(f"{signal.source}: {error}") from None
+    result = converted if signal.stacked else converted[0]
+    return Signal(result, signal.stacked, signal.source, signal.name, signal.icc, signal.exif, signal.kind)
+
+
+def _convert_one(samples: NDArray[Any], wanted: Wanted) -> NDArray[Any]:
+    if wanted.grayscale:
+        samples = images.to_gray(samples)
+    height, width = wanted.shape[:2] if wanted.resize else samples.shape[:2]
+    return samples if samples.shape[:2] == (height, width) else images.resize(samples, height, width)
+
+
+def read_stack(files: Sequence[str], *, grayscale: bool = False) -> NDArray[Any]:
+    """Read the signals of files, all of one shape and dtype, as one array: what a model is trained on.
+
+    Parameters
+    ----------
+    files
+        Images, of which each is a signal, and .npy, .npz and IDX files, whose first axis counts signals.
+    grayscale
+        Convert images to 8-bit gray.
+
+    Returns
+    -------
+    ndarray
+        Of shape ``(n, *signal shape)``.
+
+    Raises
+    ------
+    UnsupportedInput
+        If a file cannot be read, or its signals are of another shape or dtype than those before.
+    """
+    stacks: list[NDArray[Any]] = []
+    for path in files:
+        source = "standard input" if path == STDIN else path
+        anything = Wanted("a model", (), np.dtype(np.uint8), grayscale=grayscale)
+        for signal in _read(read_bytes(path), path, source, anything):
+            is_image = signal.kind.endswith("image")
+            stack = signal.samples[np.newaxis] if is_image else signal.samples
+            if np.ma.isMaskedArray(stack):
+                raise UnsupportedInput(f"{signal.source} has missing samples, which training does not take")
+            if grayscale and not is_image:
+                stack = np.stack([images.to_gray(one) for one in stack])
+            first = stacks[0] if stacks else stack
+            if (stack.shape[1:], stack.dtype) != (first.shape[1:], first.dtype):
+                raise UnsupportedInput(
+                    f"{signal.source} has {stack.dtype} signals of shape {stack.shape[1:]}, but "
+                    f"those before are {first.dtype} of shape {first.shape[1:]}: train on signals of one kind"
+                )
+            stacks.append(stack)
+    return stacks[0] if len(stacks) == 1 else np.concatenate(stacks)
