@@ -1,0 +1,74 @@
+"""What the benchmark scripts share: MNIST, timing in turns, and result files."""
+
+import gzip
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import neuralcodec
+from neuralcodec.native import simd, thread_count
+
+HERE = Path(__file__).parent
+# of the uncompressed IDX files
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+}
+
+
+def mnist(part: str) -> NDArray[np.uint8]:
+    """(n, 28, 28) images of MNIST, "train" or "test", from $NEURALCODEC_DATA/mnist."""
+    name = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}[part]
+    folder = os.environ.get("NEURALCODEC_DATA")
+    path = Path(folder or ".") / "mnist" / f"{name}.gz"
+    if not folder or not path.exists():
+        sys.exit(
+            f"put {name}.gz (the well-known MNIST file) into a folder mnist/ and name its parent in NEURALCODEC_DATA"
+        )
+    data = gzip.decompress(path.read_bytes())
+    if hashlib.sha256(data).hexdigest() != MNIST_SHA256[name]:
+        sys.exit(f"{path} does not hold the original {name}: its SHA-256 differs")
+    return np.frombuffer(data, np.uint8, offset=16).reshape(-1, 28, 28)
+
+
+def in_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Wall seconds of each job, run one after the other for several rounds, so that a busy moment hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], job: str, yardstick: str) -> float:
+    """Median over the rounds of the job's time over the yardstick's time in the same round."""
+    return float(np.median(np.array(seconds[job]) / np.array(seconds[yardstick])))
+
+
+def write_result(script: str, figures: Mapping[str, Any]) -> None:
+    """Write the figures, and where they come from, to a JSON file beside the script; print it too."""
+    result = {
+        "figures": dict(figures),
+        "command": " ".join([f"python benchmarks/{Path(script).name}", *sys.argv[1:]]),
+        "versions": {
+            "neuralcodec": neuralcodec.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "machine": {"architecture": platform.machine(), "simd": simd(), "threads": thread_count()},
+        "load_average": os.getloadavg(),
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    (HERE / Path(script).with_suffix(".json").name).write_text(text)
+    print(text, end="")

@@ -1,0 +1,54 @@
+"""Bits on disk for the MNIST test set: one archive of 10,000 images, and single files.
+
+    NEURALCODEC_DATA=... python benchmarks/mnist_rate.py
+
+This is the only script that reads the test set for a rate: models are chosen on signals held out of the training set.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import mnist, write_result
+
+import neuralcodec
+
+SINGLES = 500
+
+
+def measure(model: str, images: np.ndarray, folder: Path) -> dict[str, float | int]:
+    """Sizes for one model; both ways are decoded and compared."""
+    archive = folder / f"{model}.ncz"
+    archive.write_bytes(neuralcodec.compress_many(images, model))
+    if not np.array_equal(neuralcodec.decompress_many(archive.read_bytes()), images):
+        raise SystemExit(f"{model}: the archive does not decode to the images")
+    size = archive.stat().st_size
+    circuit = neuralcodec.load_model(model)
+    flat = images.reshape(len(images), -1)
+    ideal = -circuit.log2_likelihood(flat)
+    singles = [neuralcodec.compress(image, model) for image in images[:SINGLES]]
+    if not all(np.array_equal(neuralcodec.decompress(s), i) for s, i in zip(singles, images, strict=False)):
+        raise SystemExit(f"{model}: a single file does not decode to its image")
+    beyond = np.array([len(s) for s in singles]) - ideal[:SINGLES] / 8
+    model_file = Path(neuralcodec.__file__).parent / "zoo" / f"{model}.ncm"
+    return {
+        "archive_bytes": size,
+        "archive_bpd": size * 8 / flat.size,
+        "model_bpd": float(ideal.sum() / flat.size),
+        "archive_overhead_bpd": float((size * 8 - ideal.sum()) / flat.size),
+        "single_file_overhead_bytes_mean": float(beyond.mean()),
+        "single_file_overhead_bytes_max": float(beyond.max()),
+        "model_bytes": model_file.stat().st_size,
+    }
+
+
+def main() -> None:
+    """Measure both shipped models."""
+    images = mnist("test")
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {name: measure(name, images, Path(folder)) for name in ("pc-mnist-fast", "pc-mnist")}
+    write_result(__file__, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Writes docs/results.md from the result files beside this script, so that every figure there is a measured one.
+
+python benchmarks/report.py            writes the page
+python benchmarks/report.py --check    fails if the page is not what the result files say
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "results.md"
+
+
+def figures(name: str) -> dict[str, Any]:
+    """The figures of one result file."""
+    result: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text())["figures"]
+    return result
+
+
+def rows() -> list[tuple[str, float, float, float, str, str]]:
+    """(what, at least, aim, reached, unit, script) of every figure; smaller is better in all of them."""
+    rate, speed = figures("mnist_rate"), figures("mnist_speed")
+    memory, cold, epoch = figures("decode_memory"), figures("cold_start"), figures("em_epoch")
+    fast, best = rate["pc-mnist-fast"], rate["pc-mnist"]
+    overhead = max(fast["archive_overhead_bpd"], best["archive_overhead_bpd"])
+    single = max(fast["single_file_overhead_bytes_mean"], best["single_file_overhead_bytes_mean"])
+    peak = max(ways[way] for ways in memory.values() for way in ways)
+    archive = "MNIST test, 10,000 images in one archive, file bits per dimension"
+    turns = "10,000 MNIST images, `pc-mnist-fast`, time / time of `lzma.compress(preset=9)`"
+    return [
+        (f"{archive}, `pc-mnist-fast`", 1.23, 1.20, fast["archive_bpd"], "bpd", "mnist_rate"),
+        (f"{archive}, `pc-mnist`", 1.20, 1.17, best["archive_bpd"], "bpd", "mnist_rate"),
+        ("archive size minus the model's own -log2 likelihood", 0.005, 0.001, overhead, "bpd", "mnist_rate"),
+        ("single 28x28 file, mean bytes beyond -log2 p / 8", 20, 17, single, "bytes", "mnist_rate"),
+        (f"encode {turns}", 0.25, 0.12, speed["pc-mnist-fast"]["encode_over_lzma"], "", "mnist_speed"),
+        (f"decode {turns}", 0.30, 0.15, speed["pc-mnist-fast"]["decode_over_lzma"], "", "mnist_speed"),
+        (
+            "cold `neuralcodec encode digit.png -m pc-mnist-fast`, time / that of importing numpy and PIL.Image",
+            3,
+            2,
+            cold["ratio"]["median"],
+            "",
+            "cold_start",
+        ),
+        (
+            "EM epoch, 60,000 MNIST images, M=64, time / the same products in numpy float32",
+            5,
+            2,
+            epoch["epoch_over_same_products"],
+            "",
+            "em_epoch",
+        ),
+        (
+            "peak memory, decoding 10,000 images, beyond the loaded model (the larger model, whole array)",
+            150,
+            80,
+            peak,
+            "MB",
+            "decode_memory",
+        ),
+    ]
+
+
+def number(value: float) -> str:
+    """Enough digits to judge by."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.4f}" if value < 2 else f"{value:.2f}"
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [
+        "# Results",
+        "",
+        "Written by `python benchmarks/report.py` from the JSON files in `benchmarks/`, which name the command, the "
+        "versions and the machine of each run. Smaller is better everywhere. Times are ratios of runs taken in turns "
+        "on 2 cores.",
+        "",
+        "| what | asked | aim | reached | script |",
+        "|---|---|---|---|---|",
+    ]
+    for what, least, aim, reached, unit, script in rows():
+        mark = "aim" if reached <= aim else "asked" if reached <= least else "**missed**"
+        cells = [what, f"{least:g}", f"{aim:g}", f"{number(reached)} {unit}".strip() + f" ({mark})"]
+        lines.append(f"| {' | '.join(cells)} | `benchmarks/{script}.py` |")
+    return "\n".join([*lines, "", *models(), *against()]) + "\n"
+
+
+def models() -> list[str]:
+    """The shipped models."""
+    rate, speed = figures("mnist_rate"), figures("mnist_speed")
+    lines = [
+        "## Models",
+        "",
+        "Trained on MNIST's 60,000 training images, a twelfth of them held out to choose the epoch and the "
+        "quantisation; the test images were read by `benchmarks/mnist_rate.py` and the timing scripts only.",
+        "",
+        "| model | file, bytes | parameters | held out, bpd | test archive, bpd | encode / lzma | decode / lzma |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in ("pc-mnist-fast", "pc-mnist"):
+        made = figures(f"train_zoo.{name}")
+        times = [f"{speed[name][f'{way}_over_lzma']:.2f}" for way in ("encode", "decode")]
+        cells = [f"{rate[name]['model_bytes']:,}", f"{made['parameters']:,}", f"{made['validation_bpd']:.4f}"]
+        cells += [f"{rate[name]['archive_bpd']:.4f}", *times]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def against() -> list[str]:
+    """What the yardsticks of this page are."""
+    epoch = figures("em_epoch")
+    square = epoch["epoch_over_square_products"]
+    return [
+        "## Notes",
+        "",
+        "- The EM yardstick is the three products of each edge for a mini-batch of 500, as numpy would do them. "
+        "Against as many multiply-adds in square matrices of side 1,000, where numpy is at its best, the ratio is "
+        f"{square:.2f}.",
+        "- Bits per dimension count every byte of the archive: header, chunks, checksums, index. The model's own bytes "
+        "are not part of it; they stand in the table of models.",
+    ]
+
+
+def main() -> int:
+    """Write or check the page."""
+    text = page()
+    if sys.argv[1:] == ["--check"]:
+        if PAGE.read_text() != text:
+            print(f"{PAGE.name} differs from the result files: run python benchmarks/report.py")
+            return 1
+        return 0
+    PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
