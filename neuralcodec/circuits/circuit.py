@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuralcodec.artifact import Artifact
 from neuralcodec.circuits.parameters import Levels, dequantise
-from neuralcodec.circuits.structure import FIELDS, TreeStructure
+from neuralcodec.circuits.structure import FIELDS, MAX_NODES, MAX_RANK, MAX_VARIABLES, TreeStructure
 from neuralcodec.errors import InvalidModel
 from neuralcodec.native import CircuitKernel, Learner
 
@@ -130,12 +130,17 @@ def _unsigned(tensor: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(tensor, dtype=np.min_scalar_type(top))
 
 
-def _take(tensors: dict[str, NDArray[Any]], name: str, columns: int | None = None) -> NDArray[Any]:
+def _take(
+    tensors: dict[str, NDArray[Any]], name: str, columns: int | None = None, limit: int = MAX_NODES
+) -> NDArray[Any]:
+    """The only row of a tensor, which is checked before anything grows with it."""
     tensor = tensors.pop(name, None)
     if tensor is None:
         raise InvalidModel(f"the circuit lacks its tensor {name!r}")
     if tensor.shape[0] != 1 or (columns is not None and tensor.shape[1] != columns):
         raise InvalidModel(f"the tensor {name!r} has shape {tensor.shape}; expected (1, {columns or 'n'})")
+    if tensor.shape[1] > limit:
+        raise InvalidModel(f"the tensor {name!r} has {tensor.shape[1]} elements; the limit is {limit}")
     row: NDArray[Any] = tensor[0]
     return row
 
@@ -155,12 +160,12 @@ def _read_structure(tensors: dict[str, NDArray[Any]]) -> TreeStructure:
     while f"basis.{len(sizes)}" in tensors:
         sizes.append(tensors[f"basis.{len(sizes)}"].shape[0])
     structure = TreeStructure(
-        tuple(int(side) for side in _take(tensors, "shape")),
+        tuple(int(side) for side in _take(tensors, "shape", limit=MAX_RANK)),
         np.dtype(DTYPES[code - 1]),
         parent,
         _take(tensors, "variable", nodes).astype(np.int32) - 1,
         _take(tensors, "states", nodes).astype(np.int32),
-        _take(tensors, "alphabet").astype(np.int32),
+        _take(tensors, "alphabet", limit=MAX_VARIABLES).astype(np.int32),
         _take(tensors, "emission", nodes).astype(np.int32) - 1,
         tuple(sizes),
     ).validate()

@@ -120,8 +120,8 @@ class QuantisationSteps:
     """
 
     root: float = 1 / 2048
-    transition: float = 1 / 255
-    weight: float = 1 / 255
+    transition: float = 1 / 96
+    weight: float = 1 / 96
     free: float = 1 / 512
     basis: float = 1 / 2048
 

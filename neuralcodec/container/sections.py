@@ -22,6 +22,7 @@ ICC, MASK, EXIF, NAME = 1, 2, 3, 5
 SECTION_NAMES = {ICC: "ICC profile", MASK: "mask", EXIF: "EXIF", NAME: "name"}
 MAX_SECTION = 16 * 2**20
 MAX_INFLATED_PER_SIGNAL = 64 * 2**10
+MAX_INFLATED = 64 * 2**20
 
 
 def label(kind: int) -> str:
@@ -79,17 +80,18 @@ def pack_items(kind: int, items: Sequence[bytes]) -> bytes:
     [b'a.png', b'']
     """
     plain = b"".join(varint(len(item)) + item for item in items)
-    if len(plain) > MAX_INFLATED_PER_SIGNAL * len(items):
+    limit = _inflated_limit(len(items))
+    if len(plain) > limit:
         raise UnsupportedInput(
             f"the {label(kind)} of {len(items)} signals takes {len(plain)} bytes; "
-            f"an archive holds at most {MAX_INFLATED_PER_SIGNAL} for each signal"
+            f"a chunk of so many signals holds at most {limit}"
         )
     return zlib.compress(plain, 9)
 
 
 def unpack_items(kind: int, content: Buffer, n: int) -> list[bytes]:
-    """Return the n items that :func:`pack_items` packed; at most 64 KiB a signal are inflated."""
-    limit = MAX_INFLATED_PER_SIGNAL * n
+    """Return the n items that :func:`pack_items` packed; no more than the format allows is inflated."""
+    limit = _inflated_limit(n)
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(content, limit + 1)
@@ -104,6 +106,10 @@ def unpack_items(kind: int, content: Buffer, n: int) -> list[bytes]:
     if reader.remaining:
         raise reader.fault(f"{reader.remaining} bytes follow the last item")
     return items
+
+
+def _inflated_limit(signals: int) -> int:
+    return min(MAX_INFLATED_PER_SIGNAL * signals, MAX_INFLATED)
 
 
 def pack_name(name: str) -> bytes:

@@ -33,7 +33,9 @@ def test_every_kind_learns(structure: str, emission: str) -> None:
     recipe = Recipe(**{**SMALL.to_json(), **longer, "structure": structure, "emission": emission})
     circuit = train(x, recipe, alphabet=8)
     flat = stripes(200, seed=1).reshape(200, -1)
-    independent = -np.log2([(np.bincount(column, minlength=8) + 0.5) / 404 for column in x.reshape(400, -1).T])
+    independent = -np.log2(
+        [(np.bincount(column, minlength=8) + 0.5) / 404 for column in x.reshape(400, -1).T]
+    )
     baseline = np.mean([independent[i, flat[:, i]] for i in range(12)])
     bpd = -circuit.log2_likelihood(flat).mean() / 12
     assert bpd < baseline - 0.5

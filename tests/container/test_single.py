@@ -50,9 +50,7 @@ def test_smallest_file_spends_fourteen_bytes() -> None:
 
 def test_every_part_stands_where_the_format_says() -> None:
     header = Header("toy", bytes(4), SignalType((300, 2), np.dtype("int16")), {5: b"n"})
-    head = (
-        bytes.fromhex("894e435a 01 06 03") + b"toy" + bytes(4) + bytes.fromhex("06 02 ac02 02 05016e 00")
-    )
+    head = bytes.fromhex("894e435a 01 06 03") + b"toy" + bytes(4) + bytes.fromhex("06 02 ac02 02 05016e 00")
     assert write_single(header, b"", b"")[:-4] == head
 
 

@@ -1,0 +1,244 @@
+"""Makes the golden files that do not exist yet; those that do are never made again.
+
+A golden file is the promise that what was written once stays readable. So this script only adds: it codes the
+files that manifest.json does not list, with the frozen models in models/, and refuses to run if a listed file
+has been changed or is gone. Run it from anywhere: `python bitstreams/make.py`.
+"""
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from make_models import MODELS
+from numpy.typing import NDArray
+
+import neuralcodec
+from neuralcodec.archives import Metadata
+from neuralcodec.artifact import read_artifact
+from neuralcodec.circuits.circuit import Circuit
+
+HERE = Path(__file__).parent
+MANIFEST = HERE / "manifest.json"
+Array = NDArray[Any]
+
+
+class Recipe:
+    """How one golden file is made: signals drawn from a model, and options of the coder.
+
+    Without `n` it is a single file, else an archive. `missing` is the share of samples that is masked, in the
+    signals before `whole_from`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        n: int | None = None,
+        *,
+        edit: Callable[[Array], Array] | None = None,
+        missing: float = 0.0,
+        whole_from: int | None = None,
+        metadata: Callable[[int], Metadata] | None = None,
+        **options: int,
+    ) -> None:
+        self.model, self.n = model, n
+        self.edit, self.missing, self.whole_from = edit, missing, whole_from
+        self.metadata, self.options = metadata, options
+
+    def signals(self, circuit: Circuit, seed: int) -> Array:
+        """Return the signal, or the signals along a first axis; masked if a share of samples is missing."""
+        x = circuit.sample(1 if self.n is None else self.n, seed)
+        x = x if self.edit is None else self.edit(x)
+        if self.missing:
+            holes = np.random.default_rng(seed).random(x.shape) < self.missing
+            holes[self.whole_from or len(x) :] = False
+            x = np.ma.MaskedArray(np.where(holes, 0, x).astype(x.dtype), holes)
+        return x[0] if self.n is None else x
+
+    def encode(self, circuit: Circuit, x: Array) -> bytes:
+        """Return the golden file."""
+        metadata = self.metadata or (lambda _: Metadata())
+        if self.n is None:
+            extra = metadata(0)
+            return neuralcodec.compress(
+                x,
+                circuit,
+                verify=True,
+                name=extra.name,
+                icc_profile=extra.icc_profile,
+                exif=extra.exif,
+            )
+        file = io.BytesIO()
+        with neuralcodec.create_archive(file, circuit, verify=True, **self.options) as archive:
+            archive.append(x, [metadata(i) for i in range(self.n)])
+        return file.getvalue()
+
+
+def _described(i: int) -> Metadata:
+    """Return a name beyond ASCII, and bytes in place of a colour profile and EXIF; not all for every signal."""
+    return Metadata(
+        name=f"Ärger-{i:03}.png" if i % 3 != 2 else None,
+        icc_profile=b"profile " * 20 + bytes([i % 2]) if i % 4 == 0 else None,
+        exif=b"Exif\0\0" + bytes([i]) if i % 5 == 0 else None,
+    )
+
+
+def _named(i: int) -> Metadata:
+    return Metadata(name=f"{i}.bin")
+
+
+def _any(x: Array) -> Array:
+    """Return values of an alphabet of 6 that no model expects."""
+    return np.random.default_rng(len(x)).integers(0, 6, x.shape).astype(x.dtype)
+
+
+# New ones go to the end: a recipe's place is the seed of its signals.
+RECIPES: dict[str, Recipe] = {
+    "single-tree": Recipe("tree"),
+    "single-tree-shape": Recipe("tree", edit=lambda x: x.reshape(-1, 1, 6, 1, 7)),
+    "single-tree-int64": Recipe("tree", edit=lambda x: x.astype(np.int64)),
+    "single-tree-int8": Recipe("tree", edit=lambda x: np.minimum(x, 127).astype(np.int8)),
+    "single-tree-mask": Recipe("tree", missing=0.3),
+    "single-tree-mask-shape": Recipe("tree", edit=lambda x: x.reshape(-1, 1, 6, 7), missing=0.3),
+    "single-tree-missing": Recipe("tree", missing=2.0),
+    "single-tree-sections": Recipe("tree", metadata=_described),
+    "single-tree-everything": Recipe(
+        "tree", edit=lambda x: x.reshape(-1, 6, 7, 1).astype(np.uint32), missing=0.5, metadata=_described
+    ),
+    "single-tree-uniform": Recipe("tree", edit=lambda x: np.arange(42, dtype=np.uint8).reshape(1, 6, 7) * 6),
+    "single-mixed": Recipe("mixed"),
+    "single-mixed-mask": Recipe("mixed", missing=0.5),
+    "single-mixed-uint64": Recipe("mixed", edit=lambda x: x.astype(np.uint64)),
+    "single-chain": Recipe("chain"),
+    "single-chain-mask": Recipe("chain", missing=0.4),
+    "single-chain-uniform": Recipe("chain", edit=lambda x: (np.arange(24) * 178).astype(np.uint16)[None]),
+    "single-bits": Recipe("bits"),
+    "single-bits-uint8": Recipe("bits", edit=lambda x: x.astype(np.uint8)),
+    "single-lanes": Recipe("lanes"),
+    "single-lanes-shape": Recipe("lanes", edit=lambda x: x.reshape(-1, 4, 3).astype(np.uint16)),
+    "single-sure": Recipe("sure"),
+    "single-sure-unlikely": Recipe("sure", edit=lambda x: x + (np.arange(64) % 4).reshape(8, 8).astype("u1")),
+    "single-wide": Recipe("wide"),
+    "archive-tree-0": Recipe("tree", 0),
+    "archive-tree-1": Recipe("tree", 1),
+    "archive-tree-129": Recipe("tree", 129),
+    "archive-tree-300": Recipe("tree", 300, group=32, chunk=96),
+    "archive-tree-mask": Recipe("tree", 70, missing=0.2, group=16, chunk=32),
+    "archive-tree-mask-first": Recipe("tree", 40, missing=0.2, whole_from=16, group=8, chunk=16),
+    "archive-tree-names": Recipe("tree", 50, metadata=_named, group=8, chunk=24),
+    "archive-tree-everything": Recipe(
+        "tree",
+        40,
+        edit=lambda x: x.reshape(-1, 1, 6, 7).astype(np.int32),
+        missing=0.4,
+        metadata=_described,
+        group=7,
+        chunk=21,
+    ),
+    "archive-mixed-129": Recipe("mixed", 129),
+    "archive-mixed-mask": Recipe("mixed", 90, missing=0.3, group=20, chunk=40),
+    "archive-chain-65": Recipe("chain", 65, group=16, chunk=48),
+    "archive-chain-mask": Recipe("chain", 20, missing=0.3, group=1, chunk=7),
+    "archive-bits-300": Recipe("bits", 300, group=64, chunk=128),
+    "archive-bits-mask": Recipe("bits", 200, missing=0.5),
+    "archive-lanes-129": Recipe("lanes", 129, group=17, chunk=68),
+    "archive-lanes-mask": Recipe("lanes", 40, missing=0.3, group=16),
+    "archive-wide-20": Recipe("wide", 20, missing=0.2),
+    "archive-sure-padding": Recipe("sure", 1024, edit=lambda x: x.astype(np.int64), group=1024),
+    "archive-sure-missing": Recipe("sure", 1024, missing=2.0, group=512),
+    "archive-extreme-60": Recipe("extreme", 60),
+    "archive-extreme-any": Recipe("extreme", 150, edit=_any, group=60),
+    "archive-extreme-any-mask": Recipe("extreme", 100, edit=_any, missing=0.3),
+    "single-extreme-any": Recipe("extreme", edit=_any),
+}
+
+
+def main() -> int:
+    """Make what is not there; return 0, or 1 if a golden file was changed or lost."""
+    manifest = json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {"models": {}, "files": {}}
+    if faults := list(_faults(manifest)):
+        print(*faults, sep="\n", file=sys.stderr)
+        return 1
+    for name in MODELS:
+        _make_model(name, manifest["models"])
+    for seed, name in enumerate(RECIPES):
+        _make_file(name, seed, manifest["files"])
+    MANIFEST.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    return 0
+
+
+def _faults(manifest: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the files that exist."""
+    listed = {**manifest["models"], **manifest["files"]}
+    there = {str(p.relative_to(HERE)) for pattern in ("*.ncz", "models/*.ncm") for p in HERE.glob(pattern)}
+    faults = [f"{name} is listed but gone; restore it" for name in sorted(set(listed) - there)]
+    faults += [f"{name} is not listed" for name in sorted(there - set(listed))]
+    faults += [
+        f"{name} has changed; restore it"
+        for name in sorted(there & set(listed))
+        if _sha256((HERE / name).read_bytes()) != listed[name]["sha256"]
+    ]
+    return faults
+
+
+def _make_model(name: str, entries: dict[str, Any]) -> None:
+    path = f"models/{name}.ncm"
+    if path in entries:
+        return
+    circuit = MODELS[name]()
+    _write(path, circuit.to_artifact().to_bytes())
+    entries[path] = {"identity": circuit.identity.hex(), "sha256": _sha256((HERE / path).read_bytes())}
+
+
+def _make_file(name: str, seed: int, entries: dict[str, Any]) -> None:
+    path, recipe = f"{name}.ncz", RECIPES[name]
+    if path in entries:
+        return
+    model = f"models/{recipe.model}.ncm"
+    circuit = Circuit.from_artifact(read_artifact(HERE / model))
+    x = recipe.signals(circuit, seed)
+    data = recipe.encode(circuit, x)
+    _write(path, data)
+    values = np.ma.getdata(x)
+    entries[path] = {
+        "sha256": _sha256(data),
+        "samples": _sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()),
+        "mask": _sha256(np.ma.getmaskarray(x).tobytes()) if recipe.missing else None,
+        "shape": list(x.shape),
+        "dtype": x.dtype.name,
+        "archive": recipe.n is not None,
+        "model": model,
+        "identity": circuit.identity.hex(),
+        "metadata": _metadata(recipe),
+    }
+
+
+def _metadata(recipe: Recipe) -> str | None:
+    """Return the SHA-256 of each signal's name, ICC profile and EXIF, each after its length as a u32."""
+    if recipe.metadata is None:
+        return None
+    digest = hashlib.sha256()
+    for i in range(1 if recipe.n is None else recipe.n):
+        item = recipe.metadata(i)
+        for content in ((item.name or "").encode(), item.icc_profile or b"", item.exif or b""):
+            digest.update(len(content).to_bytes(4, "little") + content)
+    return digest.hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a new file; one that exists is an error."""
+    (HERE / path).parent.mkdir(exist_ok=True)
+    with open(HERE / path, "xb") as file:
+        file.write(data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""An independent decoder of .ncz files, .ncz archives and .ncm models, written from docs/format.md alone.
+
+It is slow and plain, uses only the standard library and numpy, and shares no code with the package. To decode
+a file: `python tests/conformance/decoder.py FILE MODEL -o out.npy`.
+"""
+
+import argparse
+import sys
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from decoder_model import Model, read_model
+from decoder_primitives import (
+    DTYPES,
+    MIB,
+    Reader,
+    Refused,
+    Unsupported,
+    WrongModel,
+    check_signal,
+    is_name,
+    largest_value,
+    must,
+    read_description,
+    read_mask,
+    read_sections,
+    sample_string,
+)
+from decoder_walk import decode_group
+from numpy.typing import NDArray
+
+ARCHIVE, DESCRIPTION, SECTIONS, RESERVED = 1, 2, 4, 8
+MASK, COMPRESSED = 2, {1: "icc", 3: "exif", 5: "name"}
+
+
+@dataclass
+class Decoded:
+    """What a file holds: values (n, D) in the signal's dtype, and what came with them."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    archive: bool
+    values: NDArray[np.int64]
+    missing: NDArray[np.bool_] | None
+    """(n, D), or None if the file has no mask."""
+    sections: list[dict[str, bytes]] = field(default_factory=list)
+    """For each signal its ICC profile, EXIF and name, those it has."""
+
+    def array(self) -> NDArray[np.generic]:
+        """Return the signal, or the signals of an archive along a first axis."""
+        shape = (len(self.values), *self.shape) if self.archive else self.shape
+        return self.values.astype(DTYPES[self.dtype]).reshape(shape)
+
+    def sample_strings(self) -> bytes:
+        """Return the sample strings of all signals, in order."""
+        return sample_string(self.values, self.dtype)
+
+
+def decode(data: bytes, model: Model) -> Decoded:
+    """Decode a single file or an archive. Raises Refused for everything that a decoder has to refuse."""
+    reader = Reader(data)
+    must(reader.take(4) == b"\x89NCZ", "no .ncz file")
+    if (version := reader.unsigned(1)) != 1:
+        raise Unsupported(f"version {version} of the format")
+    flags = reader.unsigned(1)
+    must(not flags & RESERVED, "a reserved flag is set")
+    if (codec := flags >> 4) != 1:
+        name = reader.take(reader.varint(64)) if codec == 0 else b""
+        must(codec != 0 or is_name(name), "the name of the codec is no printable ASCII")
+        must(name != b"pc", "the codec has a number and is written by name")
+        raise Unsupported(f"codec {codec} {name.decode('ascii')}")
+    return _decode_archive(reader, flags, model) if flags & ARCHIVE else _decode_single(reader, flags, model)
+
+
+def _read_signal(reader: Reader, flags: int, model: Model) -> tuple[int, tuple[int, ...]]:
+    """Return dtype and shape of the file's signals."""
+    if not flags & DESCRIPTION:
+        return model.dtype, model.shape
+    dtype, shape = check_signal(*read_description(reader))
+    must([s for s in shape if s > 1] == [s for s in model.shape if s > 1], "the shape is not the model's")
+    return dtype, shape
+
+
+def _check_name(raw: bytes) -> None:
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused("a name is not UTF-8") from error
+    must(name not in (".", "..") and not set(name) & set("/\\\0"), "a name is no plain file name")
+
+
+def _decode_single(reader: Reader, flags: int, model: Model) -> Decoded:
+    if reader.take(4) != model.identity[:4]:
+        raise WrongModel("the file was written with another model")
+    dtype, shape = _read_signal(reader, flags, model)
+    sections = read_sections(reader) if flags & SECTIONS else {}
+    missing = read_mask(sections[MASK], shape, 1) if MASK in sections else None
+    _check_name(sections.get(5, b""))
+    checked = reader.data[: reader.at]
+    must(reader.left >= 4, "the file ends before its CRC-32")
+    values = decode_group(reader.take(reader.left - 4), 1, missing, model)
+    must(int(values.max()) <= largest_value(dtype), "a value does not fit the dtype")
+    must(zlib.crc32(checked + sample_string(values, dtype)) == reader.unsigned(4), "the CRC-32 is wrong")
+    named = {COMPRESSED[kind]: content for kind, content in sections.items() if kind != MASK}
+    return Decoded(dtype, shape, False, values, missing, [named])
+
+
+def _decode_archive(reader: Reader, flags: int, model: Model) -> Decoded:
+    identity = reader.take(32)
+    if identity != model.identity:
+        raise WrongModel("the archive was written with another model")
+    dtype, shape = _read_signal(reader, flags, model)
+    if flags & SECTIONS:
+        read_sections(reader, known=())
+    group = reader.varint(1_024, least=1)
+    _check_crc(reader, 0, "header")
+    decoded = Decoded(dtype, shape, True, np.zeros((0, int(np.prod(shape))), np.int64), None)
+    chunks = _read_index(reader.data, reader.at)
+    parts, masks = [decoded.values], []
+    for size, n in chunks:
+        body = _read_block(Reader(reader.take(size)), b"\x89NCk")
+        first = sum(len(part) for part in parts)
+        values, missing = _decode_chunk(body, first, n, group, decoded, model)
+        parts.append(values)
+        masks.append(np.zeros(values.shape, np.bool_) if missing is None else missing)
+        if missing is not None:
+            decoded.missing = missing
+    decoded.values = np.concatenate(parts)
+    if decoded.missing is not None:
+        decoded.missing = np.concatenate(masks)
+    return decoded
+
+
+def _check_crc(reader: Reader, start: int, what: str) -> None:
+    """Read a CRC-32 and check it over the bytes since `start`."""
+    crc = zlib.crc32(reader.data[start : reader.at])
+    must(crc == reader.unsigned(4), f"the CRC-32 of the {what} is wrong")
+
+
+def _read_block(reader: Reader, marker: bytes) -> Reader:
+    """Return the body of a chunk or an index: marker, length, body, CRC-32 and nothing after."""
+    must(reader.take(4) == marker, f"no marker {marker!r}")
+    body = reader.take(reader.varint())
+    _check_crc(reader, 0, repr(marker))
+    reader.finish()
+    return Reader(body)
+
+
+def _read_index(data: bytes, start: int) -> list[tuple[int, int]]:
+    """Return size and number of signals of each chunk; the chunks start at byte `start`."""
+    must(len(data) >= start + 12, "no footer")
+    footer = Reader(data[-12:])
+    offset = footer.unsigned(8)
+    must(footer.take(4) == b"ZCN\x89", "the archive does not end in a footer")
+    must(start <= offset <= len(data) - 12, "the index is not where the footer says")
+    body = _read_block(Reader(data[offset:-12]), b"\x89NCi")
+    chunks = [(body.varint(), body.varint(65_536, least=1)) for _ in range(body.varint())]
+    body.finish()
+    must(start + sum(size for size, _ in chunks) == offset, "the chunks do not fill the archive")
+    return chunks
+
+
+def _decode_chunk(
+    body: Reader, first: int, n: int, group: int, decoded: Decoded, model: Model
+) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    """Return values and mask of a chunk and add its sections to `decoded`."""
+    must(body.varint() == first and body.varint() == n, "chunk and index disagree")
+    size = len(sample_string(np.zeros(int(np.prod(decoded.shape)), np.int64), decoded.dtype))
+    must(n * size <= 32_768 * len(body.data), "the chunk has more samples than its bytes can stand for")
+    flags = body.unsigned(1)
+    must(not flags & ~SECTIONS, "a reserved flag of a chunk is set")
+    sections = read_sections(body) if flags & SECTIONS else {}
+    missing = read_mask(sections[MASK], decoded.shape, n) if MASK in sections else None
+    decoded.sections += _split_sections(sections, n)
+    sizes = [min(group, n - start) for start in range(0, n, group)]
+    lengths = [body.varint() for _ in sizes]
+    parts = []
+    for start, count, length in zip(range(0, n, group), sizes, lengths, strict=True):
+        absent = None if missing is None else missing[start : start + count]
+        parts.append(decode_group(body.take(length), count, absent, model))
+    must(body.left >= 4, "the chunk ends before its CRC-32")
+    Reader(body.take(body.left - 4)).padding()
+    values = np.concatenate(parts)
+    must(int(values.max()) <= largest_value(decoded.dtype), "a value does not fit the dtype")
+    crc = zlib.crc32(sample_string(values, decoded.dtype))
+    must(crc == body.unsigned(4), "the CRC-32 of the samples is wrong")
+    return values, missing
+
+
+def _split_sections(sections: dict[int, bytes], n: int) -> list[dict[str, bytes]]:
+    """Return the items of a chunk's compressed sections for each of its n signals."""
+    items: list[dict[str, bytes]] = [{} for _ in range(n)]
+    limit = min(n * 65_536, 64 * MIB)
+    for kind, name in COMPRESSED.items():
+        if kind not in sections:
+            continue
+        inflate = zlib.decompressobj()
+        try:
+            reader = Reader(inflate.decompress(sections[kind], limit + 1))
+        except zlib.error as error:
+            raise Refused(f"the {name} section is no zlib stream") from error
+        must(
+            inflate.eof and not inflate.unused_data, f"the {name} section is not one zlib stream, or too long"
+        )
+        must(reader.left <= limit, f"the {name} section inflates to more than {limit} bytes")
+        for item in items:
+            if content := reader.take(reader.varint()):
+                item[name] = content
+                _check_name(content if kind == 5 else b"")
+        reader.finish()
+    return items
+
+
+def main(arguments: list[str]) -> int:
+    """Decode the file that the command line names; return 0, or 1 if it is refused."""
+    parser = argparse.ArgumentParser(description="Decode an .ncz file by the specification alone.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="write the samples here, as .npy")
+    options = parser.parse_args(arguments)
+    try:
+        decoded = decode(options.file.read_bytes(), read_model(options.model.read_bytes()))
+    except Refused as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        return 1
+    array = decoded.array()
+    if options.output:
+        np.save(options.output, array)
+    print(f"{array.dtype} {array.shape}, CRC-32 of the samples {zlib.crc32(decoded.sample_strings()):08x}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
