@@ -6,13 +6,11 @@
 
 #include "ans.hpp"
 #include "circuit.hpp"
-#include "simd.hpp"
+#include "columns.hpp"
 
 namespace {
 
 using namespace neuralcodec;
-
-constexpr float kFloor = 0x1p-40f;
 
 // docs/format.md, "dot product": 16 lanes, then halves are added. n is a multiple of 16.
 inline float dot(const float* a, const float* b, int n) {
@@ -136,39 +134,15 @@ struct CollectTables {
     inline void skip(uint16_t*) {}
 };
 
-inline void transpose(float* out, int64_t ldo, const float* in, int64_t ldi, int rows, int cols) {
-    for (int r = 0; r < rows; ++r)
-        for (int c = 0; c < cols; ++c) out[c * ldo + r] = in[r * ldi + c];
-}
-
-// Per column: divide by the sum (format.md, "normalise").
-inline void normalise(float* p, int states, int lanes) {
-    for (int j = 0; j < lanes; j += kLanes) {
-        Vec sum{};
-        for (int z = 0; z < states; ++z) sum = sum + load(p + int64_t(z) * lanes + j);
-        const Vec r = splat(1.0f) / sum;
-        for (int z = 0; z < states; ++z)
-            store(p + int64_t(z) * lanes + j, load(p + int64_t(z) * lanes + j) * r);
-    }
-}
-
-// Per column: largest entry 1, none below 2^-40 (format.md, "rescale").
-inline void rescale(float* q, int states, int lanes) {
-    for (int j = 0; j < lanes; j += kLanes) {
-        Vec top{};
-        for (int z = 0; z < states; ++z) top = maximum(top, load(q + int64_t(z) * lanes + j));
-        const Vec r = splat(1.0f) / top;
-        for (int z = 0; z < states; ++z) {
-            float* p = q + int64_t(z) * lanes + j;
-            store(p, maximum(load(p) * r, splat(kFloor)));
-        }
-    }
-}
-
-inline void pick(float* __restrict out, const float* __restrict from, const int32_t* __restrict index,
-                 int n) {
-    for (int i = 0; i < n; ++i) out[i] = from[index[i]];
-}
+// The messages of one node on the path from the root.
+struct Message {
+    float* prior;  // states x lanes
+    float*
+        likelihood;   // states x width: one column for each class of signals that agree on the subtree so far
+    int32_t* column;  // of the likelihood, for each lane
+    int32_t width;    // number of columns, padded
+    bool plain;       // column[b] is b for every lane
+};
 
 template <class Visitor>
 class Walk {
@@ -176,30 +150,35 @@ class Walk {
     Walk(const CircuitView& circuit, const Group& group, float* scratch, Visitor& visitor)
         : circuit_(circuit), group_(group), visitor_(visitor), lanes_(padded(group.signals)) {
         const int64_t states = circuit.max_states, rank = padded(circuit.max_rank);
+        float* const messages = take(scratch, message_floats(circuit));
+        messages_ = reinterpret_cast<Message*>(messages);
         outgoing_ = take(scratch, states * lanes_);
+        product_ = take(scratch, states * lanes_);
         weights_ = take(scratch, rank * lanes_);
-        basis_ = take(scratch, rank * (lanes_ + kPad));
-        emitted_ = take(scratch, states * (lanes_ + kPad));
-        column_ = reinterpret_cast<int32_t*>(take(scratch, lanes_));
-        distinct_ = reinterpret_cast<int32_t*>(take(scratch, lanes_ + kPad));
-        seen_ = reinterpret_cast<int32_t*>(take(scratch, padded(circuit.max_alphabet)));
+        basis_ = take(scratch, rank * lanes_);
+        left_ = take_integers(scratch, lanes_);
+        right_ = take_integers(scratch, lanes_);
+        distinct_ = take_integers(scratch, lanes_);
+        pairs_ = take_integers(scratch, pair_slots());
+        seen_ = take_integers(scratch, padded(circuit.max_alphabet));
         for (int i = 0; i < circuit.max_alphabet; ++i) seen_[i] = -1;
-        slots_ = scratch;
+        for (int s = 0; s < circuit.slots; ++s) {
+            const int64_t size = int64_t(circuit.slot_states[s]) * lanes_;
+            float* const prior = take(scratch, size);
+            float* const likelihood = take(scratch, size);
+            messages_[s] = {prior, likelihood, take_integers(scratch, lanes_), 0, false};
+        }
     }
 
     static size_t scratch_floats(const CircuitView& c, int32_t signals) {
         const int64_t lanes = padded(signals);
-        int64_t total = lanes * (2 * int64_t(c.max_states) + 2 * padded(c.max_rank) + 2) +
-                        padded(c.max_alphabet) + kPad * (int64_t(c.max_states) + padded(c.max_rank) + 1);
-        for (int s = 0; s < c.slots; ++s) total += 2 * lanes * c.slot_states[s];
+        int64_t total = message_floats(c) + padded(c.max_alphabet) +
+                        lanes * (2 * int64_t(c.max_states) + 2 * padded(c.max_rank) + 3 + kPairSlotsPerLane);
+        for (int s = 0; s < c.slots; ++s) total += lanes * (2 * int64_t(c.slot_states[s]) + 1);
         return size_t(total);
     }
 
-    void run(float** slot_messages) {
-        float* next = slots_;
-        for (int s = 0; s < circuit_.slots; ++s)
-            slot_messages[s] = take(next, 2 * lanes_ * int64_t(circuit_.slot_states[s]));
-        messages_ = slot_messages;
+    void run() {
         for (int v = 0; v < circuit_.count; ++v) {
             const Node& node = circuit_.nodes[v];
             for (int c = v - 1; v > 0 && c != node.parent; c = circuit_.nodes[c].parent)
@@ -209,43 +188,85 @@ class Walk {
     }
 
   private:
+    static constexpr int kPairSlotsPerLane = 4;
+
     static float* take(float*& from, int64_t n) {
         float* p = from;
         from += n;
         return p;
     }
-    float* prior(const Node& n) { return messages_[n.slot]; }
-    float* likelihood(const Node& n) {
-        return messages_[n.slot] + int64_t(circuit_.slot_states[n.slot]) * lanes_;
+    static int32_t* take_integers(float*& from, int64_t n) {
+        return reinterpret_cast<int32_t*>(take(from, n));
+    }
+    static int64_t message_floats(const CircuitView& c) {
+        return padded(int(c.slots * int64_t(sizeof(Message) / sizeof(float))));
+    }
+    int pair_slots() const { return kPairSlotsPerLane * lanes_; }
+    Message& message(const Node& n) { return messages_[n.slot]; }
+    Columns likelihoods(const Message& m) const {
+        return {m.likelihood, m.width, m.plain ? nullptr : m.column};
     }
 
     void enter(const Node& node) {
-        float* pi = prior(node);
+        Message& own = message(node);
         if (node.parent < 0) {
             for (int z = 0; z < node.states; ++z)
-                for (int b = 0; b < lanes_; ++b) pi[int64_t(z) * lanes_ + b] = circuit_.prior[z];
+                for (int b = 0; b < lanes_; ++b) own.prior[int64_t(z) * lanes_ + b] = circuit_.prior[z];
         } else {
             const Node& up = circuit_.nodes[node.parent];
-            const float *pi_up = prior(up), *lambda_up = likelihood(up);
-            for (int64_t i = 0; i < int64_t(up.states) * lanes_; i += kLanes)
-                store(outgoing_ + i, load(pi_up + i) * load(lambda_up + i));
-            product(pi, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states, lanes_,
-                    up.states);
+            const Message& above = message(up);
+            multiply(outgoing_, lanes_, {above.prior, lanes_, nullptr}, likelihoods(above), up.states,
+                     lanes_);
+            product(own.prior, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states,
+                    lanes_, up.states);
         }
-        normalise(pi, node.states, lanes_);
-        if (node.emission != Emission::silent) code(node, pi);
-        if (node.informs) observe(node, likelihood(node));
+        normalise(own.prior, node.states, lanes_);
+        if (node.emission != Emission::silent) code(node, own.prior);
+        if (node.informs) observe(node, own);
     }
 
     // Fold a finished child's likelihood into its parent's.
     void leave(const Node& child) {
         const Node& up = circuit_.nodes[child.parent];
-        float* lambda = likelihood(up);
-        product(outgoing_, lanes_, {child.transition, child.states, 1}, likelihood(child), lanes_, up.states,
-                lanes_, child.states);
-        for (int64_t i = 0; i < int64_t(up.states) * lanes_; i += kLanes)
-            store(lambda + i, load(lambda + i) * load(outgoing_ + i));
-        rescale(lambda, up.states, lanes_);
+        const Message& from = message(child);
+        Message& to = message(up);
+        product(outgoing_, from.width, {child.transition, child.states, 1}, from.likelihood, from.width,
+                up.states, from.width, child.states);
+        bool left_plain, right_plain;
+        const Columns old{to.likelihood, to.width, left_};
+        const int width = padded(join(to, from, &left_plain, &right_plain));
+        multiply(product_, width, {old.data, old.ld, left_plain ? nullptr : left_},
+                 {outgoing_, from.width, right_plain ? nullptr : right_}, up.states, width);
+        rescale(to.likelihood, product_, up.states, width);
+        to.width = width;
+    }
+
+    // The classes of signals that agree on both messages, numbered by their first signal; `to` takes them
+    // over. left_ and right_ name each class's columns. Returns the number of classes.
+    int join(Message& to, const Message& from, bool* left_plain, bool* right_plain) {
+        const uint32_t slots = uint32_t(pair_slots());
+        for (uint32_t i = 0; i < slots; ++i) pairs_[i] = -1;
+        int count = 0;
+        *left_plain = *right_plain = to.plain = true;
+        for (int b = 0; b < lanes_; ++b) {
+            const int32_t left = to.column[b], right = from.column[b];
+            uint32_t i = (uint32_t(left) * 0x9E3779B1u ^ uint32_t(right) * 0x85EBCA77u) % slots;
+            while (pairs_[i] >= 0 && (left_[pairs_[i]] != left || right_[pairs_[i]] != right))
+                i = (i + 1) % slots;
+            if (pairs_[i] < 0) {
+                *left_plain = *left_plain && left == count;
+                *right_plain = *right_plain && right == count;
+                left_[count] = left, right_[count] = right;
+                pairs_[i] = count++;
+            }
+            to.column[b] = pairs_[i];
+            to.plain = to.plain && pairs_[i] == b;
+        }
+        for (int n = count; n < padded(count); ++n) left_[n] = left_[0], right_[n] = right_[0];
+        // beyond the last class, columns in their own order would be others than those of the first class
+        *left_plain = *left_plain && count % kPad == 0;
+        *right_plain = *right_plain && count % kPad == 0;
+        return count;
     }
 
     inline bool missing(int b, int variable) const {
@@ -272,49 +293,53 @@ class Walk {
         }
     }
 
-    // lambda_v from v's own sample. Emissions are worked out once for each value that occurs in the group;
-    // one column more, of ones, stands for missing samples and for the lanes that pad the group.
-    void observe(const Node& node, float* lambda) {
-        const int count = node.emission == Emission::silent ? 0 : find_distinct(node);
-        if (!count) {
-            for (int64_t i = 0; i < int64_t(node.states) * lanes_; i += kLanes)
-                store(lambda + i, splat(1.0f));
+    // The likelihood of a node's own sample, worked out once for each value that occurs in the group.
+    void observe(const Node& node, Message& own) {
+        int unknown = -1;
+        const int count = classify(node, own, &unknown), width = padded(count);
+        own.width = width;
+        float* const lambda = own.likelihood;
+        if (node.emission == Emission::silent) {
+            for (int64_t i = 0; i < int64_t(node.states) * width; i += kLanes) store(lambda + i, splat(1.0f));
             return;
         }
-        const int width = padded(count + 1);
-        float* gathered = node.emission == Emission::shared ? basis_ : emitted_;
+        const bool shared = node.emission == Emission::shared;
         for (int k = 0; k < node.rank; ++k)
-            pick(gathered + int64_t(k) * width, node.distribution + int64_t(k) * node.alphabet, distinct_,
-                 width);
-        if (node.emission == Emission::shared)
-            product(emitted_, width, {node.weight, node.padded_rank, 1}, basis_, width, node.states, width,
+            for (int d = 0; d < width; d += kLanes)
+                store((shared ? basis_ : product_) + int64_t(k) * width + d,
+                      gather(node.distribution + int64_t(k) * node.alphabet, distinct_ + d));
+        if (shared)
+            product(product_, width, {node.weight, node.padded_rank, 1}, basis_, width, node.states, width,
                     node.rank);
-        for (int z = 0; z < node.states; ++z) {
-            float *row = emitted_ + int64_t(z) * width, *out = lambda + int64_t(z) * lanes_;
-            for (int d = 0; d < width; d += kLanes) store(row + d, maximum(load(row + d), splat(kFloor)));
-            row[count] = 1.0f;
-            pick(out, row, column_, lanes_);
-        }
-        rescale(lambda, node.states, lanes_);
+        for (int64_t i = 0; i < int64_t(node.states) * width; i += kLanes)
+            store(product_ + i, maximum(load(product_ + i), splat(kFloor)));
+        for (int z = 0; unknown >= 0 && z < node.states; ++z) product_[int64_t(z) * width + unknown] = 1.0f;
+        rescale(lambda, product_, node.states, width);
     }
 
-    // column_[b]: index into distinct_ of signal b's value; beyond the last for missing samples and padding.
-    // Returns how many values there are; the list is padded with copies of the first.
-    int find_distinct(const Node& node) {
+    // The classes of signals with the same sample at a node, numbered by their first signal: their values go
+    // to distinct_, padded with the first. Missing samples are the class `unknown`; lanes beyond the group's
+    // signals follow the first signal.
+    int classify(const Node& node, Message& own, int* unknown) {
         int count = 0;
+        own.plain = true;
         for (int b = 0; b < lanes_; ++b) {
-            column_[b] = -1;
-            if (b >= group_.signals || missing(b, node.variable)) continue;
-            const int x = group_.samples[int64_t(b) * circuit_.variables + node.variable];
-            if (seen_[x] < 0) {
-                seen_[x] = count;
-                distinct_[count++] = x;
+            if (node.emission == Emission::silent || b >= group_.signals) {
+                own.column[b] = 0;
+            } else if (missing(b, node.variable)) {
+                if (*unknown < 0) distinct_[*unknown = count++] = 0;
+                own.column[b] = *unknown;
+            } else {
+                const int x = group_.samples[int64_t(b) * circuit_.variables + node.variable];
+                if (seen_[x] < 0) distinct_[seen_[x] = count++] = x;
+                own.column[b] = seen_[x];
             }
-            column_[b] = seen_[x];
+            own.plain = own.plain && own.column[b] == b;
         }
-        for (int d = 0; d < count; ++d) seen_[distinct_[d]] = -1;
-        for (int d = count; count && d < padded(count + 1); ++d) distinct_[d] = distinct_[0];
-        for (int b = 0; b < lanes_; ++b) column_[b] = column_[b] < 0 ? count : column_[b];
+        for (int d = 0; d < count; ++d)
+            if (d != *unknown) seen_[distinct_[d]] = -1;
+        if (!count) distinct_[count++] = 0;
+        for (int d = count; d < padded(count); ++d) distinct_[d] = distinct_[0];
         return count;
     }
 
@@ -322,25 +347,18 @@ class Walk {
     const Group& group_;
     Visitor& visitor_;
     const int lanes_;
-    float *outgoing_, *weights_, *basis_, *emitted_, *slots_;
-    float** messages_ = nullptr;
-    int32_t *column_, *distinct_, *seen_;
+    Message* messages_;
+    float *outgoing_, *product_, *weights_, *basis_;
+    int32_t *left_, *right_, *distinct_, *pairs_, *seen_;
 };
-
-// Slot pointers live at the end of the scratch memory.
-inline size_t pointer_floats(const CircuitView& c) {
-    return 2 * size_t(c.slots) + 16;
-}
 
 template <class Visitor>
 void walk(const CircuitView& circuit, const Group& group, float* scratch, Visitor& visitor) {
-    Walk<Visitor> w(circuit, group, scratch, visitor);
-    const size_t floats = Walk<Visitor>::scratch_floats(circuit, group.signals);
-    w.run(reinterpret_cast<float**>(scratch + (floats + 1) / 2 * 2));
+    Walk<Visitor>(circuit, group, scratch, visitor).run();
 }
 
 size_t scratch_floats(const CircuitView& c, int32_t signals) {
-    return Walk<CollectIntervals>::scratch_floats(c, signals) + pointer_floats(c);
+    return Walk<CollectIntervals>::scratch_floats(c, signals);
 }
 
 size_t intervals(const CircuitView& c, const Group& g, float* scratch, uint32_t* out) {

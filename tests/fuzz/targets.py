@@ -1,0 +1,189 @@
+"""Fuzz targets: what each reads, with which model, and the files that fuzzing starts from.
+
+Checksums and identities would stop nearly every changed input at the gate. So each target takes its inputs in two
+forms, told apart by the first byte: as they are, or with all checksums and identities held to be zeros (the seeds
+of that form are written so), which lets the parsers behind the gate be reached.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from edge_circuits import edge_circuit
+from fuzz.native_seeds import tensor_seeds
+from small_models import random_signals, small_circuit
+
+import neuralcodec
+from neuralcodec import artifact as artifacts
+from neuralcodec.api import decode_file
+from neuralcodec.artifact import Artifact
+from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.container import archive, chunk, primitives, single
+from neuralcodec.entropy.tensor_reference import decode_tensor_reference
+from neuralcodec.errors import NeuralCodecError
+from neuralcodec.native import decode_tensor
+
+CHECKED, OPEN = b"\0", b"\1"
+ZEROS = bytes(4)
+MODULES: tuple[Any, ...] = (artifacts, archive, chunk, single)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader of bytes, and the inputs to start from."""
+
+    read: Callable[[bytes], None]
+    seeds: Callable[[], list[bytes]]
+
+
+def _zeros(*_: Any) -> bytes:
+    return ZEROS
+
+
+@contextmanager
+def no_checksums() -> Iterator[None]:
+    """Hold every checksum and every identity to be zeros."""
+    kept = vars(Artifact)["identity"]
+    for module in MODULES:
+        module.crc32 = _zeros
+    Artifact.identity = bytes(32)  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        Artifact.identity = kept  # type: ignore[method-assign]
+        for module in MODULES:
+            module.crc32 = primitives.crc32
+
+
+@cache
+def model() -> Circuit:
+    """The model that single files and archives are read with."""
+    circuit = small_circuit((4, 3), alphabet=[2] * 6 + [256] * 6)
+    assert circuit.kernel
+    return circuit
+
+
+def run(data: bytes, read: Callable[[bytes], None]) -> None:
+    """Read an input in the form that its first byte names; only errors of ours may come out."""
+    if not data:
+        return
+    try:
+        if data[:1] == CHECKED:
+            read(data[1:])
+        else:
+            with no_checksums():
+                read(data[1:])
+    except NeuralCodecError:
+        return
+
+
+def forms(write: Callable[[], list[bytes]]) -> list[bytes]:
+    """Return seeds in both forms."""
+    checked = [CHECKED + data for data in write()]
+    with no_checksums():
+        return checked + [OPEN + data for data in write()]
+
+
+@cache
+def zero_model() -> Circuit:
+    """Return the same model under an identity of zeros."""
+    circuit = Circuit(model().structure, model().levels, model().header)
+    vars(circuit).update(identity=bytes(32), _kernel=model().kernel)
+    return circuit
+
+
+def current() -> Circuit:
+    """Return the model under the identity that is in force."""
+    return zero_model() if isinstance(Artifact.identity, bytes) else model()
+
+
+def read_single(data: bytes) -> None:
+    decode_file(data, current())
+
+
+def write_singles() -> list[bytes]:
+    circuit = current()
+    signals = random_signals(circuit, 3)
+    holes = np.ma.masked_array(signals[0], np.arange(12).reshape(4, 3) % 4 == 0)
+    return [
+        neuralcodec.compress(signals[0], circuit),
+        neuralcodec.compress(np.zeros((4, 3), bool), circuit),
+        neuralcodec.compress(signals[1].astype(np.int32)[None], circuit, name="a.png", exif=b"Exif"),
+        neuralcodec.compress(holes, circuit, icc_profile=bytes(40)),
+    ]
+
+
+def read_archive(data: bytes) -> None:
+    for salvage in (False, True):
+        try:
+            with neuralcodec.open_archive(data, current(), salvage=salvage, threads=1) as opened:
+                assert len(opened.numbers) == len(opened)
+                if len(opened):
+                    _ = opened[-1]
+                assert sum(1 for _ in opened) == len(opened)
+                _ = opened.names
+        except NeuralCodecError:
+            continue
+
+
+def write_archives() -> list[bytes]:
+    circuit = current()
+    signals = random_signals(circuit, 9)
+    holes = np.ma.masked_array(signals, np.random.default_rng(1).random(signals.shape) < 0.2)
+    names: list[str | None] = [f"{number}.png" for number in range(9)]
+    return [
+        neuralcodec.compress_many(signals[:0], circuit),
+        neuralcodec.compress_many(signals[:3], circuit, group=1),
+        neuralcodec.compress_many(signals, circuit, group=2, chunk=4, names=names),
+        neuralcodec.compress_many(holes.astype(np.int16), circuit, group=4, chunk=4),
+    ]
+
+
+def read_model(data: bytes) -> None:
+    artifact = Artifact.from_bytes(data)
+    circuit = Circuit.from_artifact(artifact)
+    x = np.zeros((1, circuit.structure.variables), np.uint16)
+    assert np.array_equal(circuit.kernel.decode(circuit.kernel.encode(x, None, 1, 1), 1, None, 1, 1), x)
+
+
+def write_models() -> list[bytes]:
+    circuits = [small_circuit((1,), alphabet=2, states=1), small_circuit((2, 2), alphabet=4, states=2)]
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        circuits.append(edge_circuit(rng, 3, 1, states=(1, 2), ranks=(1, 2), alphabets=(2, 3)))
+    return [circuit.to_artifact().to_bytes() for circuit in circuits]
+
+
+def read_tensor(data: bytes) -> None:
+    """Read a body behind its shape (two bytes for the rows, two for the columns) as the reference does."""
+    rows, cols = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
+    try:
+        matrix = decode_tensor(data[4:], rows, cols, threads=1)
+    except NeuralCodecError:
+        matrix = None
+    if rows * cols > 1024:
+        return  # too slow for the reference
+    try:
+        expected = decode_tensor_reference(data[4:], rows, cols)
+    except NeuralCodecError:
+        assert matrix is None
+    else:
+        assert matrix is not None
+        assert np.array_equal(matrix, expected)
+
+
+TARGETS = {
+    "single": Target(read_single, lambda: forms(write_singles)),
+    "archive": Target(read_archive, lambda: forms(write_archives)),
+    "model": Target(read_model, lambda: forms(write_models)),
+    "tensor": Target(read_tensor, lambda: [CHECKED + data for data in tensor_seeds()]),
+}
+
+
+def one_input(name: str) -> Callable[[bytes], None]:
+    """Return the function that runs one input of a target."""
+    read: Any = TARGETS[name].read
+    return lambda data: run(bytes(data), read)

@@ -1,0 +1,171 @@
+"""The sums of EM against the float64 reference, and the M-step against numpy."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from edge_circuits import EDGES, edge_circuit, random_samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from neuralcodec.circuits import reference
+from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.parameters import Parameters, dequantise
+from neuralcodec.circuits.structure import FIELDS
+from neuralcodec.native import FlatArrays, Learner, maximisation
+
+
+def learner(circuit: Circuit) -> Learner:
+    s = circuit.structure
+    sizes = np.array(s.basis_size, np.int32)
+    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, sizes)
+
+
+def arrays(theta: Parameters) -> FlatArrays:
+    root, transition, weight, free, basis = (
+        np.ascontiguousarray(getattr(theta, field), np.float32) for field in FIELDS
+    )
+    return root, transition, weight, free, basis
+
+
+def check_counts(
+    circuit: Circuit, x: NDArray[np.uint16], missing: NDArray[np.bool_] | None, tile: int
+) -> None:
+    """Compare likelihoods and expected counts with the reference's."""
+    s, theta = circuit.structure, dequantise(circuit.structure, circuit.levels)
+    expected = reference.expected_counts(s, theta, x, missing)
+    logs, sums = learner(circuit).expectation(arrays(theta), x, missing, tile=tile, threads=2)
+    assert np.allclose(logs, reference.log_likelihood(s, theta, x, missing), rtol=1e-5, atol=2e-5)
+    for field, flat in zip(FIELDS, sums, strict=True):
+        wanted = getattr(expected, field)
+        counts = flat.astype(np.float64) * getattr(theta, field)
+        assert flat.shape == wanted.shape
+        assert counts.sum() == pytest.approx(wanted.sum(), rel=1e-4, abs=1e-6), field
+        assert np.allclose(counts, wanted, rtol=2e-3, atol=2e-4 * max(1, len(x) / 64)), field
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 8),
+    st.integers(0, 3),
+    st.integers(1, 70),
+    st.sampled_from([0.0, 0.5]),
+)
+@settings(max_examples=40, deadline=None)
+def test_counts_are_those_of_the_reference(
+    seed: int, variables: int, silent: int, n: int, holes: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    circuit = edge_circuit(rng, variables, silent, alphabets=(1, 2, 3, 16, 17), zeros=0.0)
+    x = random_samples(rng, circuit, n)
+    missing = rng.random(x.shape) < holes if holes else None
+    check_counts(circuit, x, missing, int(rng.choice([1, 7, 16, 33, 64])))
+
+
+def test_everything_missing_leaves_the_prior() -> None:
+    rng = np.random.default_rng(1)
+    circuit = edge_circuit(rng, 5, 1, zeros=0.0)
+    x = np.full((9, 5), 65_535, np.uint16)  # what stands at missing places does not matter
+    missing = np.ones(x.shape, bool)
+    theta = dequantise(circuit.structure, circuit.levels)
+    logs, (root, _, weight, free, basis) = learner(circuit).expectation(arrays(theta), x, missing)
+    assert np.allclose(logs, 0, atol=1e-5)
+    assert np.allclose(root, 9, rtol=1e-4)
+    for part in (weight, free, basis):
+        assert not part.any()
+
+
+def test_impossible_values_stay_finite() -> None:
+    circuit = edge_circuit(np.random.default_rng(2), 6, 2, alphabets=(16,), zeros=0.95)
+    x = random_samples(np.random.default_rng(2), circuit, 40)
+    theta = arrays(dequantise(circuit.structure, circuit.levels))
+    logs, sums = learner(circuit).expectation(theta, x)
+    assert np.isfinite(logs).all()
+    assert all(np.isfinite(part * t).all() for part, t in zip(sums, theta, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_the_same_threads_give_the_same_bits(threads: int) -> None:
+    rng = np.random.default_rng(3)
+    circuit = edge_circuit(rng, 10, 2, states=EDGES)
+    x = random_samples(rng, circuit, 300)
+    theta = arrays(dequantise(circuit.structure, circuit.levels))
+    runs = [learner(circuit).expectation(theta, x, tile=16, threads=threads) for _ in range(3)]
+    for logs, sums in runs[1:]:
+        assert np.array_equal(logs, runs[0][0])
+        assert all(np.array_equal(a, b) for a, b in zip(sums, runs[0][1], strict=True))
+
+
+def test_tiles_and_threads_change_only_the_last_bits() -> None:
+    rng = np.random.default_rng(4)
+    circuit = edge_circuit(rng, 10, 2, zeros=0.0)
+    x = random_samples(rng, circuit, 150)
+    theta = arrays(dequantise(circuit.structure, circuit.levels))
+    logs, sums = learner(circuit).expectation(theta, x, tile=64, threads=1)
+    for tile, threads in [(1, 1), (16, 4), (50, 3), (512, 2)]:
+        other, others = learner(circuit).expectation(theta, x, tile=tile, threads=threads)
+        assert np.allclose(other, logs, rtol=1e-6)
+        assert all(np.allclose(a, b, rtol=1e-3, atol=1e-4) for a, b in zip(others, sums, strict=True))
+        alone = learner(circuit).log_likelihood(theta, x, tile=tile, threads=threads)
+        assert np.array_equal(alone, other)
+
+
+def test_likelihoods_of_no_signals() -> None:
+    circuit = edge_circuit(np.random.default_rng(5))
+    theta = arrays(dequantise(circuit.structure, circuit.levels))
+    logs, sums = learner(circuit).expectation(theta, np.zeros((0, 6), np.uint16))
+    assert logs.shape == (0,)
+    assert not any(part.any() for part in sums)
+
+
+def test_what_does_not_fit_the_structure_is_refused() -> None:
+    circuit = edge_circuit(np.random.default_rng(6), 4, alphabets=(3,))
+    kernel, theta = learner(circuit), arrays(dequantise(circuit.structure, circuit.levels))
+    x = np.zeros((5, 4), np.uint16)
+    with pytest.raises(ValueError, match="array sizes"):
+        kernel.expectation((theta[0][:-1], *theta[1:]), x)
+    with pytest.raises(ValueError, match="array sizes"):
+        kernel.expectation(theta, x[:, :3])
+    with pytest.raises(ValueError, match="mask shape"):
+        kernel.expectation(theta, x, np.zeros((5, 3), bool))
+    with pytest.raises(ValueError, match="do not fit the structure"):
+        kernel.expectation(theta, x, tile=0)
+    x[4, 1] = 3
+    with pytest.raises(ValueError, match="signal 4, sample 1"):
+        kernel.log_likelihood(theta, x)
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([(1, 1), (5, 1), (1, 7), (300, 17), (40, 4096), (3, 70_000)])
+)
+@settings(max_examples=30, deadline=None)
+def test_maximisation_is_that_of_numpy(seed: int, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    theta = rng.dirichlet(np.ones(shape[1]), shape[0]).astype(np.float32)
+    statistics = rng.gamma(0.5, 10, shape).astype(np.float32)
+    counts = (rng.gamma(0.5, 10, shape) * (rng.random(shape) < 0.5)).astype(np.float32)
+    rate, scale, pseudocount = (float(np.float32(v)) for v in (rng.random(), 10 * rng.random(), rng.random()))
+    keep = float(np.float32(1) - np.float32(rate))
+    wanted = keep * statistics.astype(np.float64) + rate * scale * counts.astype(np.float64) * theta
+    share = wanted + pseudocount / shape[1]
+    outs = []
+    for threads in (1, 3):
+        t, s = theta.ravel().copy(), statistics.ravel().copy()
+        maximisation(
+            t, s, counts.ravel(), shape[1], rate=rate, scale=scale, pseudocount=pseudocount, threads=threads
+        )
+        outs.append((t, s))
+    (t, s), (t3, s3) = outs
+    assert np.array_equal(t, t3)
+    assert np.array_equal(s, s3)
+    assert np.allclose(s.reshape(shape), wanted, rtol=1e-5)
+    assert np.allclose(t.reshape(shape), share / share.sum(axis=1, keepdims=True), rtol=2e-4)
+
+
+def test_maximisation_refuses_arrays_that_do_not_fit() -> None:
+    theta = np.full(6, 1 / 3, np.float32)
+    step = partial(maximisation, rate=1.0, scale=1.0, pseudocount=0.0)
+    for statistics, counts, cols in [(5, 6, 3), (6, 5, 3), (6, 6, 4), (6, 6, 0)]:
+        with pytest.raises(ValueError, match="array sizes"):
+            step(theta, np.zeros(statistics, np.float32), np.zeros(counts, np.float32), cols)
