@@ -1,7 +1,7 @@
 // Decodes a case (cases.py) with the library's own kernels and no Python, and prints what it got as hashes:
 //   driver PATH CASE    PATH: scalar, avx2 or avx512
-// One line each: the expanded tables, the integer tables of the first signals, the samples, whether encoding them
-// again gives the same bytes, and the tensors of the model file.
+// One line each: the expanded tables, the integer tables of the first signals, the samples, whether encoding
+// them again gives the same bytes, and the tensors of the model file.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -55,17 +55,17 @@ class Sha256 {
     void mix() {
         uint32_t w[64];
         for (int i = 0; i < 16; ++i)
-            w[i] = uint32_t(block_[4 * i]) << 24 | uint32_t(block_[4 * i + 1]) << 16 | uint32_t(block_[4 * i + 2]) << 8 |
-                   block_[4 * i + 3];
+            w[i] = uint32_t(block_[4 * i]) << 24 | uint32_t(block_[4 * i + 1]) << 16 |
+                   uint32_t(block_[4 * i + 2]) << 8 | block_[4 * i + 3];
         for (int i = 16; i < 64; ++i)
             w[i] = w[i - 16] + w[i - 7] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3) +
                    (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
         std::array<uint32_t, 8> s = state_;
         for (int i = 0; i < 64; ++i) {
-            const uint32_t t1 = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) +
-                                kRound[i] + w[i];
-            const uint32_t t2 =
-                (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+            const uint32_t t1 = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) +
+                                ((s[4] & s[5]) ^ (~s[4] & s[6])) + kRound[i] + w[i];
+            const uint32_t t2 = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) +
+                                ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
             s = {t1 + t2, s[0], s[1], s[2], s[3] + t1, s[4], s[5], s[6]};
         }
         for (size_t i = 0; i < 8; ++i) state_[i] += s[i];
@@ -134,9 +134,20 @@ struct Case {
     }
     CircuitArrays arrays() const {
         auto part = [&](size_t i) { return Levels{levels[i].data(), levels[i].size()}; };
-        return {int32_t(parent.size()), int32_t(alphabet.size()), int32_t(basis_size.size()), parent.data(),
-                variable.data(), states.data(), alphabet.data(), emission.data(), basis_size.data(),
-                part(0), part(1), part(2), part(3), part(4)};
+        return {int32_t(parent.size()),
+                int32_t(alphabet.size()),
+                int32_t(basis_size.size()),
+                parent.data(),
+                variable.data(),
+                states.data(),
+                alphabet.data(),
+                emission.data(),
+                basis_size.data(),
+                part(0),
+                part(1),
+                part(2),
+                part(3),
+                part(4)};
     }
     Group part(std::vector<uint16_t>& x, size_t g) const {
         const size_t first = g * size_t(group), width = alphabet.size();
@@ -145,14 +156,16 @@ struct Case {
     }
 };
 
-// Prior, then node by node transitions, weights, and the tables of emissions that no node before had; no padding.
+// Prior, then node by node transitions, weights, and the tables of emissions that no node before had; no
+// padding.
 std::string hash_tables(const CircuitView& c) {
     Sha256 hash;
     std::set<const float*> seen;
     hash.add(c.prior, sizeof(float) * size_t(c.nodes[0].states));
     for (int32_t v = 0; v < c.count; ++v) {
         const Node& n = c.nodes[v];
-        if (v > 0) hash.add(n.transition, sizeof(float) * size_t(n.states) * size_t(c.nodes[n.parent].states));
+        if (v > 0)
+            hash.add(n.transition, sizeof(float) * size_t(n.states) * size_t(c.nodes[n.parent].states));
         if (n.emission == Emission::shared)
             for (int32_t z = 0; z < n.states; ++z)
                 hash.add(n.weight + size_t(z) * size_t(n.padded_rank), sizeof(float) * size_t(n.rank));
@@ -202,7 +215,8 @@ void run(const char* path, const char* file) {
         const FloatState pinned;
         const auto& bytes = data.coded[g];
         const Group group = data.part(x, g);
-        if (!decode_group(view, kernels, group, bytes.data(), bytes.size())) throw std::runtime_error("a group is damaged");
+        if (!decode_group(view, kernels, group, bytes.data(), bytes.size()))
+            throw std::runtime_error("a group is damaged");
         again = again && encode_group(view, kernels, group) == bytes;
     }
     std::printf("integers %s\n", hash_integer_tables(view, kernels, data.part(x, 0)).c_str());

@@ -1,6 +1,7 @@
 // libFuzzer harness over the C++ parsers and kernels. Built twice by run.py, with -DTARGET=1 or 2:
 //   1 tensor: a shape (two bytes each) and a tensor body; every block is decoded to both element types.
-//   2 circuit: arrays of a circuit, then coder bytes. What Circuit accepts is decoded on every path, which must
+//   2 circuit: arrays of a circuit, then coder bytes. What Circuit accepts is decoded on every path, which
+//   must
 //     agree, and encoded again.
 #include <cstdlib>
 #include <cstring>
@@ -99,16 +100,27 @@ void fuzz_circuit(Bytes in) {
     const size_t nodes = in.next() % 24, variables = in.next() % 24, bases = in.next() % 4;
     const auto parent = in.numbers(nodes), variable = in.numbers(nodes), states = in.numbers(nodes),
                emission = in.numbers(nodes), alphabet = in.numbers(variables), basis_size = in.numbers(bases);
-    const auto root = in.levels(), transition = in.levels(), weight = in.levels(), free = in.levels(), basis = in.levels();
+    const auto root = in.levels(), transition = in.levels(), weight = in.levels(), free = in.levels(),
+               basis = in.levels();
     const int32_t n = in.next() % 20 + 1;
     const bool holes = in.next() & 1;
     std::vector<uint8_t> mask(size_t(n) * variables);
     for (uint8_t& m : mask) m = holes && in.next() % 4 == 0;
     try {
-        const Circuit circuit({int32_t(nodes), int32_t(variables), int32_t(bases), parent.data(), variable.data(),
-                               states.data(), alphabet.data(), emission.data(), basis_size.data(),
-                               {root.data(), root.size()}, {transition.data(), transition.size()},
-                               {weight.data(), weight.size()}, {free.data(), free.size()}, {basis.data(), basis.size()}});
+        const Circuit circuit({int32_t(nodes),
+                               int32_t(variables),
+                               int32_t(bases),
+                               parent.data(),
+                               variable.data(),
+                               states.data(),
+                               alphabet.data(),
+                               emission.data(),
+                               basis_size.data(),
+                               {root.data(), root.size()},
+                               {transition.data(), transition.size()},
+                               {weight.data(), weight.size()},
+                               {free.data(), free.size()},
+                               {basis.data(), basis.size()}});
         decode_on_all(circuit, n, holes ? mask.data() : nullptr, in);
     } catch (const std::invalid_argument&) {
     }

@@ -201,7 +201,7 @@ def test_kill_at_any_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_kill_at_very_many_times(tmp_path: Path) -> None:
-    rounds_of_killing(tmp_path, 300)
+    rounds_of_killing(tmp_path, 100)
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -244,7 +244,7 @@ def test_kill_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_kill_the_command_often(tmp_path: Path) -> None:
-    kill_the_command(tmp_path, 60)
+    kill_the_command(tmp_path, 40)
 
 
 def test_models_written_over_are_read_again(tmp_path: Path) -> None:

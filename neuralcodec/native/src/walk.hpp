@@ -159,7 +159,7 @@ class Walk {
         left_ = take_integers(scratch, lanes_);
         right_ = take_integers(scratch, lanes_);
         distinct_ = take_integers(scratch, lanes_);
-        pairs_ = take_integers(scratch, pair_slots());
+        pairs_ = take_integers(scratch, kPairSlotsPerLane * lanes_);
         seen_ = take_integers(scratch, padded(circuit.max_alphabet));
         for (int i = 0; i < circuit.max_alphabet; ++i) seen_[i] = -1;
         for (int s = 0; s < circuit.slots; ++s) {
@@ -201,7 +201,12 @@ class Walk {
     static int64_t message_floats(const CircuitView& c) {
         return padded(int(c.slots * int64_t(sizeof(Message) / sizeof(float))));
     }
-    int pair_slots() const { return kPairSlotsPerLane * lanes_; }
+    // The largest power of two that there is room for: more than twice the lanes.
+    int pair_slots() const {
+        int slots = 1;
+        while (2 * slots <= kPairSlotsPerLane * lanes_) slots *= 2;
+        return slots;
+    }
     Message& message(const Node& n) { return messages_[n.slot]; }
     Columns likelihoods(const Message& m) const {
         return {m.likelihood, m.width, m.plain ? nullptr : m.column};
@@ -250,9 +255,9 @@ class Walk {
         *left_plain = *right_plain = to.plain = true;
         for (int b = 0; b < lanes_; ++b) {
             const int32_t left = to.column[b], right = from.column[b];
-            uint32_t i = (uint32_t(left) * 0x9E3779B1u ^ uint32_t(right) * 0x85EBCA77u) % slots;
+            uint32_t i = (uint32_t(left) * 0x9E3779B1u ^ uint32_t(right) * 0x85EBCA77u) >> 7 & (slots - 1);
             while (pairs_[i] >= 0 && (left_[pairs_[i]] != left || right_[pairs_[i]] != right))
-                i = (i + 1) % slots;
+                i = (i + 1) & (slots - 1);
             if (pairs_[i] < 0) {
                 *left_plain = *left_plain && left == count;
                 *right_plain = *right_plain && right == count;
