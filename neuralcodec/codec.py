@@ -91,7 +91,7 @@ class Codec(ABC):
     lossless: ClassVar[bool] = True
     quality: ClassVar[QualityRange | None] = None
     masks: ClassVar[bool] = False
-    group_limit: ClassVar[int] = 1
+    group_limit: int = 1
 
     @classmethod
     def load(cls, artifact: Artifact) -> Model:

@@ -106,6 +106,14 @@ class TreeStructure:
         return tuple(result.tolist())
 
     @cached_property
+    def path_states(self) -> int:
+        """Largest sum of states on a path from the root: what the messages of one signal take while it is coded."""
+        sums: list[int] = []
+        for parent, states in zip(self.parent.tolist(), self.states.tolist(), strict=True):
+            sums.append(states + (sums[parent] if parent >= 0 else 0))
+        return max(sums)
+
+    @cached_property
     def transition_offset(self) -> NDArray[np.int64]:
         """(N + 1,) where each node's rows start in the flat transitions (the root has none)."""
         states = self.states.astype(np.int64)

@@ -14,6 +14,8 @@ from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile, EntropyCodingError, UnsupportedInput
 
 PART_SAMPLES = 2**22
+MAX_MESSAGES = 2**22
+LANES = 16
 
 
 class PcCodec(Codec):
@@ -28,7 +30,6 @@ class PcCodec(Codec):
     name = "pc"
     family = "circuit"
     masks = True
-    group_limit = MAX_GROUP
 
     def __init__(self, circuit: Circuit) -> None:
         structure = circuit.structure
@@ -36,6 +37,8 @@ class PcCodec(Codec):
         self._signal = SignalType(structure.shape, structure.dtype)
         self._alphabet = structure.alphabet
         self._least, self._most = int(self._alphabet.min()), int(self._alphabet.max())
+        lanes = MAX_MESSAGES // structure.path_states // LANES * LANES
+        self.group_limit = min(max(LANES, lanes), MAX_GROUP)
 
     @classmethod
     def load(cls, artifact: Artifact) -> Circuit:
@@ -136,6 +139,10 @@ class PcCodec(Codec):
         if kind.squeezed() != self._signal.squeezed():
             raise CorruptFile(
                 f"says {kind}, but the model's signals are {self._signal}", "signal description"
+            )
+        if group > self.group_limit:
+            raise CorruptFile(
+                f"{group} signals share a coder; with this model {self.group_limit} may at most", "header"
             )
         holes = self._holes(fields.missing)
         largest = 1 if kind.dtype.kind == "b" else int(np.iinfo(kind.dtype).max)

@@ -4,6 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import random_signals, small_circuit
 
+import neuralcodec
+from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.parameters import Levels
+from neuralcodec.circuits.structure import TreeStructure
 from neuralcodec.codec import Fields
 from neuralcodec.codecs.pc import PcCodec
 from neuralcodec.container.signal import SignalType, sample_string
@@ -137,3 +141,36 @@ def test_artifacts_of_another_family_are_refused() -> None:
 
     with pytest.raises(InvalidModel, match="'demo'"):
         PcCodec.load(Artifact("demo", {}, {}))
+
+
+def deep_circuit(nodes: int, states: int) -> Circuit:
+    """A chain of silent nodes whose end owns the only sample; a second child of the root keeps all messages held."""
+    parent = np.r_[np.arange(-1, nodes - 2), 0]
+    variable = np.full(nodes, -1)
+    variable[-1] = 0
+    structure = TreeStructure(
+        shape=(1,),
+        dtype=np.dtype(np.uint8),
+        parent=parent,
+        variable=variable,
+        states=np.full(nodes, states),
+        alphabet=np.array([2]),
+        emission=np.where(variable < 0, -1, 0),
+        basis_size=(),
+    ).validate()
+    sizes = structure.sizes.values()
+    return Circuit(structure, Levels(*(np.ones(size, np.uint16) for size in sizes)))
+
+
+def test_groups_shrink_where_a_deep_model_would_hold_many_messages() -> None:
+    deep = deep_circuit(3000, 40)
+    xs = np.arange(200, dtype=np.uint8).reshape(-1, 1) % 2
+    data = neuralcodec.compress_many(xs, deep)
+    with neuralcodec.open_archive(data, deep) as archive:
+        assert np.array_equal(archive[:], xs)
+    assert neuralcodec.read_info(data).group == 32
+    codec = PcCodec(deep)
+    fields = Fields(SignalType((1,), np.dtype(np.uint8)))
+    groups = deep.kernel.encode(xs.astype(np.uint16), None, 128)
+    with pytest.raises(CorruptFile, match="32 may at most"):
+        codec.decode_many(groups, fields, len(xs), group=128)

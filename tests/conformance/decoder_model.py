@@ -56,6 +56,13 @@ class Model:
     shape: tuple[int, ...]
     nodes: list[Node]
 
+    def path_states(self) -> int:
+        """Return the largest sum of states on a path from the root."""
+        sums: list[int] = []
+        for node in self.nodes:
+            sums.append(node.states + (sums[node.parent] if sums else 0))
+        return max(sums)
+
 
 def read_model(data: bytes) -> Model:
     """Return the circuit of a model file."""
