@@ -74,10 +74,13 @@ def edge_circuit(
 
 
 def random_samples(rng: np.random.Generator, circuit: Circuit, n: int) -> NDArray[np.uint16]:
-    """Return (n, D) samples, even over the alphabets or (every third signal) nearly constant."""
+    """Return (n, D) samples: a third even over the alphabets, a third nearly constant, a third nearly alike."""
     alphabet = circuit.structure.alphabet
     x = rng.integers(0, alphabet, (n, len(alphabet)))
-    x[::3] = np.where(rng.random(x[::3].shape) < 0.9, 0, x[::3])
+    models = rng.integers(0, alphabet, (3, len(alphabet)))[rng.integers(0, 3, n)]
+    changed = rng.random(x.shape) < 0.1
+    x[::3] = np.where(changed, x, 0)[::3]
+    x[1::3] = np.where(changed, x, models)[1::3]
     return x.astype(np.uint16)
 
 

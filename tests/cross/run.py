@@ -26,7 +26,7 @@ from cross.cases import Case, cases_of, write_samples_of_all  # noqa: E402
 from edge_circuits import kernel_paths  # noqa: E402
 
 CROSS, EMULATOR = "aarch64-linux-gnu-g++", ("qemu-aarch64", "qemu-aarch64-static")
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-fast-math", "-Wall", "-Wextra", "-Wno-psabi"]
+FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-fast-math", "-Wno-psabi"]
 AVX2 = ["-mavx2", "-mbmi2"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
 X86 = {"walk_avx2": AVX2, "walk_avx512": AVX512}
