@@ -25,7 +25,7 @@ ZOO = HERE.parent / "neuralcodec" / "zoo"
 RUNS = HERE.parent / "runs"
 RECIPES = {
     "pc-mnist-fast": (
-        Recipe(latents=36, start_latents=18, epochs=24, basis=32),
+        Recipe(latents=32, epochs=30, basis=16),
         QuantisationSteps(transition=1 / 64, weight=1 / 64),
     ),
     "pc-mnist": (

@@ -42,6 +42,9 @@ class Metadata:
     exif: bytes | None = None
 
 
+NO_METADATA = Metadata()
+
+
 class ArchiveEncoder:
     """Codes signals into an archive; memory holds one chunk at a time.
 
@@ -181,7 +184,7 @@ class ArchiveEncoder:
 
 def _next(described: "Iterator[Metadata] | None") -> Metadata:
     if described is None:
-        return Metadata()
+        return NO_METADATA
     try:
         return next(described)
     except StopIteration:
@@ -189,6 +192,8 @@ def _next(described: "Iterator[Metadata] | None") -> Metadata:
 
 
 def _sections(metadata: Sequence[Metadata]) -> dict[int, bytes]:
+    if all(item is NO_METADATA for item in metadata):
+        return {}
     items: dict[int, list[bytes]] = {
         ICC: [item.icc_profile or b"" for item in metadata],
         EXIF: [item.exif or b"" for item in metadata],

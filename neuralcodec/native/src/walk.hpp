@@ -63,7 +63,7 @@ struct Cumulative {
         const uint32_t s = start(x);
         return {s, start(x + 1) - s};
     }
-    // The symbol whose interval holds t: the guess first, then bisection on the side that is left.
+    // The symbol whose interval holds t: the guess first, then a search on the side that is left.
     inline uint32_t find(uint32_t t, uint32_t guess, Interval* found) const {
         uint32_t low = 0, high = alphabet, low_start = 0, high_start = kTotal;
         const uint32_t here = start(guess), next = start(guess + 1);
@@ -74,13 +74,21 @@ struct Cumulative {
         } else {
             low = guess + 1, low_start = next;
         }
+        // Three inner points at a time: their dot products overlap, where bisection would wait for each.
         while (high - low > 1) {
-            const uint32_t middle = (low + high) / 2, s = inner(middle);
-            const bool below = s <= t;
-            low = below ? middle : low;
-            low_start = below ? s : low_start;
-            high = below ? high : middle;
-            high_start = below ? high_start : s;
+            const uint32_t n = high - low;
+            const uint32_t at[3] = {low + n / 4, low + n / 2, low + n * 3 / 4};
+            const uint32_t starts[3] = {inner(at[0]), inner(at[1]), inner(at[2])};
+            for (int i = 0; i < 3; ++i) {
+                const bool below = starts[i] <= t;
+                low = below ? at[i] : low;
+                low_start = below ? starts[i] : low_start;
+            }
+            for (int i = 2; i >= 0; --i) {
+                const bool above = starts[i] > t;
+                high = above ? at[i] : high;
+                high_start = above ? starts[i] : high_start;
+            }
         }
         *found = {low_start, high_start - low_start};
         return low;
