@@ -15,17 +15,15 @@ import neuralcodec
 PROGRAM = """
 import resource, sys
 import neuralcodec
-model, path, decode = sys.argv[1], sys.argv[2], sys.argv[3] == "decode"
+model, path, way = sys.argv[1:]
 image = neuralcodec.load_model(model).sample(1)[0]
 neuralcodec.decompress(neuralcodec.compress(image, model))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-total = 0
-if decode:
+if way == "whole":
+    total = len(neuralcodec.decompress_many(path))
+else:
     with neuralcodec.open_archive(path) as archive:
-        if sys.argv[4] == "whole":
-            total = len(neuralcodec.decompress_many(open(path, "rb").read()))
-        else:
-            total = sum(1 for _ in archive)
+        total = sum(1 for _ in archive)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, total)
 """
 
@@ -33,10 +31,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, total)
 def beyond(model: str, path: Path, way: str) -> float:
     """MB (10^6 bytes) by which decoding raises the peak."""
     out = subprocess.run(
-        [sys.executable, "-c", PROGRAM, model, str(path), "decode", way],
+        [sys.executable, "-c", PROGRAM, model, str(path), way],
         capture_output=True,
         text=True,
         check=True,
+        cwd=path.parent,  # not the clone, whose package has no compiled kernels beside it
     )
     grown, total = map(int, out.stdout.split())
     if total != 10_000:

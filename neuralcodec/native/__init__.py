@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.errors import CorruptFile, InvalidModel, NeuralCodecError, UnsupportedInput
-from neuralcodec.native import _native as _native
+
+try:
+    from neuralcodec.native import _native as _native
+except ImportError as error:
+    raise ImportError(
+        "the compiled kernels of neuralcodec are not beside this package; in a clone, run "
+        "`pip install -e .`, or start Python in another folder to use the installed package"
+    ) from error
 
 __all__ = [
     "CircuitKernel",

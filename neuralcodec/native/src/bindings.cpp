@@ -192,18 +192,21 @@ class CircuitCoder {
     // The kernels index tables by sample: nothing outside its alphabet may reach them.
     void check_samples(const Array2<uint16_t>& x, const uint8_t* missing) const {
         const CircuitView& view = circuit_.view();
-        std::vector<int32_t> alphabet(size_t(view.variables));
+        const size_t variables = size_t(view.variables);
+        std::vector<uint16_t> largest(variables);
         for (int32_t v = 0; v < view.count; ++v)
             if (view.nodes[v].variable >= 0)
-                alphabet[size_t(view.nodes[v].variable)] = view.nodes[v].alphabet;
-        for (size_t i = 0; i < x.shape(0); ++i)
-            for (size_t j = 0; j < alphabet.size(); ++j) {
-                const size_t at = i * alphabet.size() + j;
-                if (x.data()[at] >= alphabet[j] && !(missing && missing[at]))
+                largest[size_t(view.nodes[v].variable)] = uint16_t(view.nodes[v].alphabet - 1);
+        for (size_t i = 0; i < x.shape(0); ++i) {
+            const uint16_t* row = x.data() + i * variables;
+            uint16_t beyond = 0;  // one comparison for a whole row first: it vectorises
+            for (size_t j = 0; j < variables; ++j) beyond |= uint16_t(row[j] > largest[j]);
+            for (size_t j = 0; beyond && j < variables; ++j)
+                if (row[j] > largest[j] && !(missing && missing[i * variables + j]))
                     throw std::invalid_argument("signal " + std::to_string(i) + ", sample " +
-                                                std::to_string(j) + ": " + std::to_string(x.data()[at]) +
-                                                " is not below " + std::to_string(alphabet[j]));
-            }
+                                                std::to_string(j) + ": " + std::to_string(row[j]) +
+                                                " is not below " + std::to_string(largest[j] + 1));
+        }
     }
 
     Circuit circuit_;
