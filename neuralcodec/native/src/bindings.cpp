@@ -88,12 +88,14 @@ class CircuitCoder {
         const WalkKernels& kernels = walk_kernels(simd);
         const size_t n = x.shape(0), groups = group_count(n, group);
         std::vector<std::vector<uint8_t>> coded(groups);
+        std::vector<Workspace> memory(std::max<size_t>(threads, 1));
         {
             nb::gil_scoped_release release;
-            run_jobs(groups, threads, false, [&](size_t g, size_t) {
+            run_jobs(groups, threads, false, [&](size_t g, size_t worker) {
                 const FloatState pinned;
-                coded[g] = encode_group(circuit_.view(), kernels,
-                                        part(const_cast<uint16_t*>(x.data()), hole, n, group, g));
+                coded[g] =
+                    encode_group(circuit_.view(), kernels,
+                                 part(const_cast<uint16_t*>(x.data()), hole, n, group, g), &memory[worker]);
             });
         }
         nb::list out;
@@ -113,12 +115,13 @@ class CircuitCoder {
         std::vector<uint8_t> intact(groups, 0);
         std::vector<std::pair<const uint8_t*, size_t>> bytes;
         for (const auto& b : coded) bytes.emplace_back(static_cast<const uint8_t*>(b.data()), b.size());
+        std::vector<Workspace> memory(std::max<size_t>(threads, 1));
         {
             nb::gil_scoped_release release;
-            run_jobs(groups, threads, false, [&](size_t g, size_t) {
+            run_jobs(groups, threads, false, [&](size_t g, size_t worker) {
                 const FloatState pinned;
                 intact[g] = decode_group(circuit_.view(), kernels, part(x.get(), hole, n, group, g),
-                                         bytes[g].first, bytes[g].second);
+                                         bytes[g].first, bytes[g].second, &memory[worker]);
             });
         }
         nb::list corrupt;

@@ -226,44 +226,48 @@ void Circuit::read_tables(const CircuitArrays& a) {
     root.finish(), transition.finish(), weight.finish(), free.finish(), basis.finish();
 }
 
-namespace {
-
-// 64-byte aligned: the kernels load whole cache lines. Left uninitialised: the walk writes before it reads.
-struct Scratch {
-    explicit Scratch(size_t floats) : memory(new float[floats + 16]) {
-        const auto address = reinterpret_cast<uintptr_t>(memory.get());
-        data = memory.get() + (64 - address % 64) % 64 / sizeof(float);
+float* Workspace::messages(size_t floats) {
+    if (floats > floats_) {
+        messages_.reset(new float[floats + 16]);
+        floats_ = floats;
     }
-    std::unique_ptr<float[]> memory;
-    float* data;
-};
+    const auto address = reinterpret_cast<uintptr_t>(messages_.get());
+    return messages_.get() + (64 - address % 64) % 64 / sizeof(float);
+}
 
-}  // namespace
+uint32_t* Workspace::symbols(size_t count) {
+    if (count > count_) {
+        symbols_.reset(new uint32_t[count]);
+        count_ = count;
+    }
+    return symbols_.get();
+}
 
-std::vector<uint8_t> encode_group(const CircuitView& c, const WalkKernels& kernels, const Group& group) {
+std::vector<uint8_t> encode_group(const CircuitView& c, const WalkKernels& kernels, const Group& group,
+                                  Workspace* workspace) {
+    Workspace own;
+    Workspace& memory = workspace ? *workspace : own;
     const size_t symbols = size_t(group.signals) * size_t(c.variables);
-    std::unique_ptr<uint32_t[]> intervals(new uint32_t[2 * symbols + 2]);
-    size_t coded;
-    {
-        Scratch scratch(kernels.scratch_floats(c, group.signals));
-        coded = kernels.intervals(c, group, scratch.data, intervals.get());
-    }
-    std::unique_ptr<uint32_t[]> words(new uint32_t[coded + 1]);
+    uint32_t* const intervals = memory.symbols(3 * symbols + 1);
+    const size_t coded =
+        kernels.intervals(c, group, memory.messages(kernels.scratch_floats(c, group.signals)), intervals);
     AnsEncoder coder;
-    coder.words = words.get();
+    coder.words = intervals + 2 * symbols;
     for (size_t i = coded; i-- > 0;) coder.encode({intervals[2 * i], intervals[2 * i + 1]});
     std::vector<uint8_t> bytes;
     bytes.reserve(4 * coder.count + 8);
     for (size_t i = 0; i < coder.count; ++i)
-        for (int shift = 0; shift < 32; shift += 8) bytes.push_back(uint8_t(words[i] >> shift));
+        for (int shift = 0; shift < 32; shift += 8) bytes.push_back(uint8_t(coder.words[i] >> shift));
     for (uint64_t s = coder.state; s; s >>= 8) bytes.push_back(uint8_t(s));
     return bytes;
 }
 
 bool decode_group(const CircuitView& c, const WalkKernels& kernels, const Group& group, const uint8_t* bytes,
-                  size_t length) {
-    Scratch scratch(kernels.scratch_floats(c, group.signals));
-    return kernels.decode(c, group, scratch.data, bytes, length).intact;
+                  size_t length, Workspace* workspace) {
+    Workspace own;
+    Workspace& memory = workspace ? *workspace : own;
+    float* const messages = memory.messages(kernels.scratch_floats(c, group.signals));
+    return kernels.decode(c, group, messages, bytes, length).intact;
 }
 
 }  // namespace neuralcodec

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -103,9 +104,23 @@ class FloatState {
 // The path to use: `forced` ("scalar", "avx2", "avx512"), or the best this processor has when empty.
 const WalkKernels& walk_kernels(const std::string& forced);
 
+// Memory that one thread uses for group after group. Messages are aligned to cache lines; nothing is
+// initialised, for the walk writes before it reads.
+class Workspace {
+  public:
+    float* messages(size_t floats);
+    uint32_t* symbols(size_t count);
+
+  private:
+    std::unique_ptr<float[]> messages_;
+    std::unique_ptr<uint32_t[]> symbols_;
+    size_t floats_ = 0, count_ = 0;
+};
+
 // Coder bytes of one group (encode) and back (decode; false if the bytes are not a whole, canonical stream).
-std::vector<uint8_t> encode_group(const CircuitView& circuit, const WalkKernels& kernels, const Group& group);
+std::vector<uint8_t> encode_group(const CircuitView& circuit, const WalkKernels& kernels, const Group& group,
+                                  Workspace* workspace = nullptr);
 bool decode_group(const CircuitView& circuit, const WalkKernels& kernels, const Group& group,
-                  const uint8_t* bytes, size_t length);
+                  const uint8_t* bytes, size_t length, Workspace* workspace = nullptr);
 
 }  // namespace neuralcodec
