@@ -1,7 +1,8 @@
 """Python face of the C++ kernels: tensor bodies, the coding walk, the sums of EM.
 
-Everything here takes and gives numpy arrays and bytes, releases the GIL while it works, and knows neither files nor
-models. The arithmetic that steers a coder is specified in docs/format.md.
+Everything here takes and gives numpy arrays and bytes, and knows neither files nor models. Coding, decoding and the
+sums of EM release the GIL; arguments are checked, and a circuit's tables expanded, while it is held. The arithmetic
+that steers a coder is specified in docs/format.md.
 """
 
 import os
@@ -207,7 +208,12 @@ class Learner:
         emission: NDArray[Any],
         basis_size: NDArray[Any],
     ) -> None:
-        self._learner = _native.Learner(_structure(parent, variable, states, alphabet, emission, basis_size))
+        try:
+            self._learner = _native.Learner(
+                _structure(parent, variable, states, alphabet, emission, basis_size)
+            )
+        except ValueError as error:
+            raise InvalidModel(str(error)) from None
 
     def log_likelihood(
         self,

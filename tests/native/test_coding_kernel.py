@@ -186,8 +186,30 @@ def test_structures_that_no_circuit_has_are_refused() -> None:
         (([-1, 0], [-1, -1], [1, 1], [-1, -1]), "no node owns variable 0"),
         (([-1, 0], [-1, 0], [1, 1], [-1, 1]), "node 1: unknown basis"),
         (([-1, 0, 1], [-1, 0], [1, 1], [-1, 0]), "differ in length"),
-        (([-1, 0], [-1, 0], [2, 1], [-1, 0]), "root has fewer levels"),
-        (([-1], [0], [1], [0]), "transition has more levels"),
+        (([-1, 0], [-1, 0], [2, 1], [-1, 0]), "root has 1 levels; the structure asks for 2"),
+        (([-1], [0], [1], [0]), "transition has 1 levels; the structure asks for 0"),
     ]:
         with pytest.raises(InvalidModel, match=message):
             build(*arrays)
+
+
+def test_claims_of_a_structure_are_checked_before_memory_is_taken() -> None:
+    nodes = np.full(30, 4096, np.int32)
+    few = np.ones(3, np.uint16)
+    with pytest.raises(InvalidModel, match=r"exceed 2.28 entries|levels; the structure asks for"):
+        CircuitKernel(
+            np.arange(-1, 29),
+            np.arange(30),
+            nodes,
+            nodes,
+            np.zeros(30, np.int32),
+            few,
+            few,
+            few,
+            few,
+            few,
+            few[:0],
+        )
+    two = nodes[:2]
+    with pytest.raises(InvalidModel, match="levels; the structure asks for"):
+        CircuitKernel(np.arange(-1, 1), np.arange(2), two, two, two * 0, few, few, few, few, few, few[:0])

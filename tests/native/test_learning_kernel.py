@@ -13,6 +13,7 @@ from neuralcodec.circuits import reference
 from neuralcodec.circuits.circuit import Circuit
 from neuralcodec.circuits.parameters import Parameters, dequantise
 from neuralcodec.circuits.structure import FIELDS
+from neuralcodec.errors import InvalidModel
 from neuralcodec.native import FlatArrays, Learner, maximisation
 
 
@@ -169,3 +170,36 @@ def test_maximisation_refuses_arrays_that_do_not_fit() -> None:
     for statistics, counts, cols in [(5, 6, 3), (6, 5, 3), (6, 6, 4), (6, 6, 0)]:
         with pytest.raises(ValueError, match="array sizes"):
             step(theta, np.zeros(statistics, np.float32), np.zeros(counts, np.float32), cols)
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [("parent", 1), ("parent", -1), ("variable", 2), ("states", 0), ("emission", 2), ("emission", -1)],
+)
+def test_structures_that_index_out_of_bounds_are_refused(array: str, value: int) -> None:
+    arrays = {
+        "parent": np.array([-1, 0], np.int32),
+        "variable": np.array([0, 1], np.int32),
+        "states": np.array([2, 2], np.int32),
+        "alphabet": np.array([3, 3], np.int32),
+        "emission": np.array([1, 0], np.int32),
+        "basis_size": np.array([4], np.int32),
+    }
+    Learner(**arrays)
+    arrays[array][1] = value
+    with pytest.raises(InvalidModel, match="node 1"):
+        Learner(**arrays)
+
+
+def test_arrays_to_be_filled_are_never_converted() -> None:
+    theta = np.ones(4)  # float64: a converted copy would take the result and vanish
+    with pytest.raises(TypeError):
+        maximisation(
+            theta,  # type: ignore[arg-type]
+            np.ones(4, np.float32),
+            np.ones(4, np.float32),
+            2,
+            rate=0.5,
+            scale=1.0,
+            pseudocount=0.1,
+        )

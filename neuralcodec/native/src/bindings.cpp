@@ -41,6 +41,24 @@ struct Structure {
         if (variable.size() != n || states.size() != n || emission.size() != n)
             throw std::invalid_argument("parent, variable, states and emission differ in length");
     }
+
+    // What the learner indexes by (the coder checks more, and says more: Circuit).
+    void check_places() const {
+        check();
+        const size_t n = parent.size();
+        for (size_t v = 0; v < n; ++v) {
+            const int32_t up = parent.data()[v], i = variable.data()[v], kind = emission.data()[v];
+            const bool placed = v == 0 ? up == -1 : up >= 0 && size_t(up) < v;
+            const bool emits =
+                (i < 0) == (kind < 0) && i < int32_t(alphabet.size()) && kind <= int32_t(basis_size.size());
+            if (!placed || !emits || states.data()[v] < 1)
+                throw std::invalid_argument("node " + std::to_string(v) +
+                                            ": bad parent, variable, emission or states");
+        }
+        for (size_t b = 0; b < basis_size.size(); ++b)
+            if (basis_size.data()[b] < 1) throw std::invalid_argument("a basis of no distributions");
+        if (n == 0) throw std::invalid_argument("a circuit has at least one node");
+    }
 };
 
 // ---- tensors
@@ -79,7 +97,7 @@ class CircuitCoder {
   public:
     CircuitCoder(const Structure& s, Array1<uint16_t> root, Array1<uint16_t> transition,
                  Array1<uint16_t> weight, Array1<uint16_t> free, Array1<uint16_t> basis)
-        : circuit_(arrays(s, root, transition, weight, free, basis)) {}
+        : circuit_(expand(arrays(s, root, transition, weight, free, basis))) {}
 
     nb::list encode(Array2<uint16_t> x, nb::object missing, int32_t group, size_t threads,
                     const std::string& simd) const {
@@ -147,6 +165,11 @@ class CircuitCoder {
     }
 
   private:
+    static Circuit expand(const CircuitArrays& arrays) {
+        nb::gil_scoped_release release;
+        return Circuit(arrays);
+    }
+
     static CircuitArrays arrays(const Structure& s, Array1<uint16_t> root, Array1<uint16_t> transition,
                                 Array1<uint16_t> weight, Array1<uint16_t> free, Array1<uint16_t> basis) {
         s.check();
@@ -179,7 +202,7 @@ class CircuitCoder {
 
     const uint8_t* holes_of(const nb::object& missing, size_t n) const {
         if (missing.is_none()) return nullptr;
-        const auto m = nb::cast<Array2<uint8_t>>(missing);
+        const auto m = nb::cast<Array2<uint8_t>>(missing, false);
         if (m.shape(0) != n || m.shape(1) != size_t(circuit_.view().variables))
             throw std::invalid_argument("the mask's shape differs from the samples'");
         return m.data();
@@ -220,7 +243,7 @@ class CircuitCoder {
 class Learner {
   public:
     Learner(const Structure& s) {
-        s.check();
+        s.check_places();
         circuit_.variables = int32_t(s.alphabet.size());
         std::vector<int32_t> basis_alphabet(s.basis_size.size(), 0);
         for (size_t v = 0; v < s.parent.size(); ++v) add_node(s, v, basis_alphabet);
@@ -245,7 +268,7 @@ class Learner {
             throw std::invalid_argument("array sizes do not fit the structure");
         const uint8_t* holes = nullptr;
         if (!missing.is_none()) {
-            const auto m = nb::cast<Array2<uint8_t>>(missing);
+            const auto m = nb::cast<Array2<uint8_t>>(missing, false);
             if (m.shape(0) != x.shape(0) || m.shape(1) != x.shape(1))
                 throw std::invalid_argument("mask shape");
             holes = m.data();
@@ -356,7 +379,7 @@ class Learner {
         const size_t sizes[] = {root_, transition_, weight_, free_, basis_};
         std::vector<float*> out;
         for (size_t i = 0; i < 5; ++i) {
-            const auto array = nb::cast<Mutable1<float>>(counts[i]);
+            const auto array = nb::cast<Mutable1<float>>(counts[i], false);
             if (array.size() != sizes[i])
                 throw std::invalid_argument("count arrays do not fit the structure");
             out.push_back(array.data());
@@ -448,8 +471,8 @@ NB_MODULE(_native, m) {
         .def(nb::init<const Structure&>())
         .def("expectation", &Learner::expectation, "root"_a, "transition"_a, "weight"_a, "free"_a, "basis"_a,
              "x"_a, "missing"_a.none(), "counts"_a.none(), "tile"_a, "threads"_a);
-    m.def("maximisation", &maximisation, "theta"_a, "statistics"_a, "counts"_a, "cols"_a, "rate"_a, "scale"_a,
-          "pseudocount"_a, "threads"_a);
+    m.def("maximisation", &maximisation, nb::arg("theta").noconvert(), nb::arg("statistics").noconvert(),
+          "counts"_a, "cols"_a, "rate"_a, "scale"_a, "pseudocount"_a, "threads"_a);
     m.def("encode_tensor", &tensor_encode, "values"_a);
     m.def("decode_tensor", &tensor_decode, "body"_a, "rows"_a, "cols"_a, "threads"_a);
     m.def(

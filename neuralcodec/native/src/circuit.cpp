@@ -12,6 +12,7 @@ namespace {
 constexpr int32_t kMaxStates = 4096, kMaxAlphabet = 4096, kMaxNodes = 131072;
 constexpr uint32_t kMaxLevel = 4095;
 constexpr uint64_t kMaxRowSum = uint64_t(1) << 24;
+constexpr uint64_t kMaxTables = uint64_t(1) << 28;  // entries of all derived tables: 1 GiB
 
 [[noreturn]] void refuse(const std::string& what) {
     throw std::invalid_argument(what);
@@ -25,19 +26,20 @@ int32_t pad16(int32_t n) {
     return (n + 15) / 16 * 16;
 }
 
+void expect_levels(const char* name, Levels levels, uint64_t count) {
+    if (levels.size != count)
+        refuse(std::string(name) + " has " + std::to_string(levels.size) +
+               " levels; the structure asks for " + std::to_string(count));
+}
+
 // A cursor over the rows of one level array.
 class Rows {
   public:
     Rows(Levels levels, const char* name) : levels_(levels), name_(name) {}
     const uint16_t* take(size_t n) {
-        if (n > levels_.size - used_)
-            refuse(std::string(name_) + " has fewer levels than the structure asks");
         const uint16_t* p = levels_.data + used_;
         used_ += n;
         return p;
-    }
-    void finish() const {
-        if (used_ != levels_.size) refuse(std::string(name_) + " has more levels than the structure asks");
     }
     const char* name() const { return name_; }
 
@@ -157,19 +159,23 @@ void Circuit::assign_slots() {
 void Circuit::read_tables(const CircuitArrays& a) {
     // Lay out first (offsets), so that the vectors never move once nodes point into them.
     std::vector<Basis> bases(size_t(a.bases), Basis{0, 0, 0, 0});
-    uint64_t transitions = 0, weights = 0, distributions = 0, cumulatives = 0;
+    uint64_t transitions = 0, weights = 0, distributions = 0, cumulatives = 0, all = 0;
+    uint64_t weight_levels = 0, free_levels = 0, basis_levels = 0;
     auto reserve = [&](uint64_t& total, uint64_t n) {
         const uint64_t at = total;
-        if ((total += n) > uint64_t(1) << 29) refuse("the circuit's tables exceed 2^29 entries");
+        total += n;
+        if ((all += n) > kMaxTables) refuse("the circuit's tables exceed 2^28 entries");
         return size_t(at);
     };
     for (size_t v = 0; v < nodes_.size(); ++v) {
         const Node& n = nodes_[v];
         if (v > 0) reserve(transitions, uint64_t(n.states) * uint64_t(nodes_[size_t(n.parent)].states));
         if (n.emission == Emission::free) {
+            free_levels += uint64_t(n.rank) * uint64_t(n.alphabet);
             reserve(distributions, uint64_t(n.rank) * uint64_t(n.alphabet));
             reserve(cumulatives, uint64_t(n.padded_rank) * uint64_t(n.alphabet));
         } else if (n.emission == Emission::shared) {
+            weight_levels += uint64_t(n.states) * uint64_t(n.rank);
             reserve(weights, uint64_t(n.states) * uint64_t(n.padded_rank));
             Basis& b = bases[size_t(a.emission[v] - 1)];
             check(b.alphabet == 0 || b.alphabet == n.alphabet, int32_t(v),
@@ -179,9 +185,16 @@ void Circuit::read_tables(const CircuitArrays& a) {
     }
     for (Basis& b : bases) {
         if (b.alphabet == 0) refuse("a shared basis is used by no node");
+        basis_levels += uint64_t(b.size) * uint64_t(b.alphabet);
         b.distribution = reserve(distributions, uint64_t(b.size) * uint64_t(b.alphabet));
         b.cumulative = reserve(cumulatives, uint64_t(pad16(b.size)) * uint64_t(b.alphabet));
     }
+    // What the structure asks for must be there before memory is taken for it.
+    expect_levels("root", a.root, uint64_t(nodes_[0].states));
+    expect_levels("transition", a.transition, transitions);
+    expect_levels("weight", a.weight, weight_levels);
+    expect_levels("free", a.free, free_levels);
+    expect_levels("basis", a.basis, basis_levels);
     prior_.resize(size_t(nodes_[0].states));
     transition_.resize(transitions);
     weight_.resize(weights);
@@ -223,7 +236,6 @@ void Circuit::read_tables(const CircuitArrays& a) {
             c += size_t(n.padded_rank) * size_t(n.alphabet);
         }
     }
-    root.finish(), transition.finish(), weight.finish(), free.finish(), basis.finish();
 }
 
 float* Workspace::messages(size_t floats) {

@@ -33,9 +33,8 @@ void run_jobs(size_t count, size_t threads, bool fixed, Job job) {
     std::vector<std::thread> others;
     try {
         for (size_t w = 1; w < threads; ++w) others.emplace_back(work, w);
-    } catch (...) {  // no more threads to be had
-        for (std::thread& t : others) t.join();
-        throw;
+    } catch (...) {  // no more threads to be had: those there are take all jobs, unless each has its own
+        if (fixed) next = count, failure = std::current_exception();
     }
     work(0);
     for (std::thread& t : others) t.join();
