@@ -13,7 +13,6 @@ from neuralcodec.container.chunk import MAX_GROUP
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile, EntropyCodingError, UnsupportedInput
 
-PART_SAMPLES = 2**22
 MAX_MESSAGES = 2**22
 LANES = 16
 
@@ -37,7 +36,9 @@ class PcCodec(Codec):
         self._signal = SignalType(structure.shape, structure.dtype)
         self._alphabet = structure.alphabet
         self._least, self._most = int(self._alphabet.min()), int(self._alphabet.max())
-        lanes = MAX_MESSAGES // structure.path_states // LANES * LANES
+        lanes = (
+            min(MAX_MESSAGES // structure.path_states, MAX_MESSAGES // structure.variables) // LANES * LANES
+        )
         self.group_limit = min(max(LANES, lanes), MAX_GROUP)
 
     @classmethod
@@ -148,7 +149,7 @@ class PcCodec(Codec):
         largest = 1 if kind.dtype.kind == "b" else int(np.iinfo(kind.dtype).max)
         out = np.empty((n, self._signal.samples), kind.dtype)
         # The kernel's 16-bit samples are held for a part at a time: beside narrow ones they would dominate.
-        part = max(1, PART_SAMPLES // (group * self._signal.samples))
+        part = max(1, MAX_MESSAGES // (group * self._signal.samples))
         for first in range(0, len(groups), part):
             start, stop = first * group, min(n, (first + part) * group)
             some = None if holes is None else holes[start:stop]

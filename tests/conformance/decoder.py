@@ -116,7 +116,10 @@ def _decode_archive(reader: Reader, flags: int, model: Model) -> Decoded:
         read_sections(reader, known=())
     group = reader.varint(1_024, least=1)
     lanes = -(-group // 16) * 16
-    must(lanes <= 16 or lanes * model.path_states() <= 1 << 22, "the groups are too large for the model")
+    must(
+        lanes <= 16 or lanes * max(model.path_states(), int(np.prod(model.shape))) <= 1 << 22,
+        "the groups are too large for the model",
+    )
     _check_crc(reader, 0, "header")
     decoded = Decoded(dtype, shape, True, np.zeros((0, int(np.prod(shape))), np.int64), None)
     chunks = _read_index(reader.data, reader.at)
