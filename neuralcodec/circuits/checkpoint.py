@@ -41,8 +41,8 @@ class Checkpoint:
     last_bpd: float = float("nan")
 
 
-def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, state: Checkpoint) -> None:
-    """Write a checkpoint; an older one is replaced only when the new one is whole."""
+def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, data: str, state: Checkpoint) -> None:
+    """Write a checkpoint, `data` naming what was trained on; an older one is replaced only when it is whole."""
     arrays: dict[str, np.ndarray] = {name: getattr(state.structure, name) for name in _STRUCTURE}
     parts = {"theta": state.theta, "statistics": state.statistics, "best": state.best}
     for label, tables in parts.items():
@@ -50,6 +50,7 @@ def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, state: Checkpo
             arrays |= {f"{label}.{name}": getattr(tables, name) for name in FIELDS}
     facts = {
         "recipe": recipe.to_json(),
+        "data": data,
         "shape": state.structure.shape,
         "dtype": state.structure.dtype.name,
         "basis_size": state.structure.basis_size,
@@ -64,18 +65,20 @@ def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, state: Checkpo
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def load_checkpoint(path: str | os.PathLike[str], recipe: Recipe) -> Checkpoint | None:
-    """Read a checkpoint, or return None if there is none.
+def load_checkpoint(
+    path: str | os.PathLike[str], recipe: Recipe, data: str | None = None
+) -> Checkpoint | None:
+    """Read a checkpoint, or return None if there is none; `data` as for :func:`save_checkpoint`, None for any.
 
     Raises:
-        UnsupportedInput: the file is not a checkpoint, or one of another recipe.
+        UnsupportedInput: the file is not a checkpoint, or one of another recipe or other data.
     """
     if not Path(path).exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as data:
-            facts = json.loads(bytes(data["facts"]))
-            arrays = {name: data[name] for name in data.files if name != "facts"}
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(bytes(file["facts"]))
+            arrays = {name: file[name] for name in file.files if name != "facts"}
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise UnsupportedInput(f"{os.fspath(path)} is not a training checkpoint: {error}") from None
     if facts["recipe"] != recipe.to_json():
@@ -83,6 +86,10 @@ def load_checkpoint(path: str | os.PathLike[str], recipe: Recipe) -> Checkpoint 
         raise UnsupportedInput(
             f"{os.fspath(path)} belongs to a run with other settings ({', '.join(changed)}); "
             "use the same settings or another checkpoint"
+        )
+    if data is not None and facts["data"] != data:
+        raise UnsupportedInput(
+            f"{os.fspath(path)} belongs to a run on other data ({facts['data']}, not {data}); use another checkpoint"
         )
     structure = TreeStructure(
         tuple(facts["shape"]),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from neuralcodec.circuits.checkpoint import Checkpoint
 from neuralcodec.circuits.parameters import Parameters, normalise
 from neuralcodec.circuits.recipe import Recipe
-from neuralcodec.circuits.structure import TreeStructure
+from neuralcodec.circuits.structure import FIELDS, TreeStructure
 
 
 def grow(state: Checkpoint, states: int, recipe: Recipe) -> Checkpoint:
@@ -20,19 +20,8 @@ def grow(state: Checkpoint, states: int, recipe: Recipe) -> Checkpoint:
     old, new = state.structure, state.structure.with_states(states)
     rng = np.random.default_rng([recipe.seed, 3, states])
     statistics = split(old, new, state.statistics, rng, recipe.growth_noise)
-    theta = Parameters(
-        *(
-            (values + np.float32(1e-12)).astype(np.float32)
-            for values in (
-                statistics.root,
-                statistics.transition,
-                statistics.weight,
-                statistics.free,
-                statistics.basis,
-            )
-        )
-    )
-    theta = normalise(new, theta)
+    positive = (getattr(statistics, name) + np.float32(1e-12) for name in FIELDS)
+    theta = normalise(new, Parameters(*(values.astype(np.float32) for values in positive)))
     return replace(
         state, structure=new, theta=theta, statistics=statistics, best=None, best_bpd=np.inf, stale=0
     )

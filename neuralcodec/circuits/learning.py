@@ -6,6 +6,7 @@ two and the copies are set apart by noise. A last full-batch step ends each run.
 """
 
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,12 +85,12 @@ def train(
     """
     recipe = recipe or Recipe()
     run = _Run(_flatten(signals), signals.shape[1:], signals.dtype, recipe, alphabet, threads, report)
-    saved = load_checkpoint(checkpoint, recipe) if resume and checkpoint is not None else None
+    saved = load_checkpoint(checkpoint, recipe, run.data) if resume and checkpoint is not None else None
     state = run.start() if saved is None else saved
     while state.epoch < recipe.epochs:
         state = run.end_stage_early(run.epoch(state))
         if checkpoint is not None:
-            save_checkpoint(checkpoint, recipe, state)
+            save_checkpoint(checkpoint, recipe, run.data, state)
     structure, theta = run.finish(state)
     levels = quantise(structure, theta, steps)
     circuit = Circuit(structure, levels, {})
@@ -156,8 +157,11 @@ class _Run:
     ) -> None:
         if alphabet is None:
             alphabet = 2 if dtype.kind == "b" else 256 if dtype == np.uint8 else int(x.max()) + 1
+        if int(x.max()) >= alphabet:
+            raise UnsupportedInput(f"a sample is {x.max()}, but the alphabet given has {alphabet} values")
         self.shape, self.dtype, self.recipe, self.alphabet = shape, dtype, recipe, alphabet
         self.threads, self.report = threads, report
+        self.data = f"{len(x)} x {shape} {dtype}, {alphabet} values, CRC-32 {zlib.crc32(x.data):08x}"
         held = recipe.validation if recipe.validation >= 1 else recipe.validation * len(x)
         held = min(int(held), len(x) // 2)
         order = np.random.default_rng([recipe.seed, 1]).permutation(len(x))
@@ -216,7 +220,7 @@ class _Run:
         if state.best is None or state.stale < self.recipe.patience:
             return state
         _, first, epochs = self.stage_of(state.epoch - 1)
-        return replace(state, theta=state.best, epoch=first + epochs, stale=0)
+        return replace(state, epoch=first + epochs, stale=0)
 
     def finish(self, state: Checkpoint) -> tuple[TreeStructure, Parameters]:
         """The best parameters after one full-batch step, or without it where that validates worse."""

@@ -73,10 +73,19 @@ def test_checkpoints_of_other_runs_and_other_files_are_refused(tmp_path: Path) -
     train(stripes(100), SMALL, checkpoint=path)
     with pytest.raises(UnsupportedInput, match="other settings \\(seed\\)"):
         train(stripes(100), Recipe(**{**SMALL.to_json(), "seed": 9}), checkpoint=path, resume=True)
+    with pytest.raises(UnsupportedInput, match="other data"):
+        train(stripes(100, seed=5), SMALL, checkpoint=path, resume=True)
+    with pytest.raises(UnsupportedInput, match="other data"):
+        train(stripes(100).reshape(-1, 12), SMALL, checkpoint=path, resume=True)
     path.write_bytes(b"no checkpoint")
     with pytest.raises(UnsupportedInput, match="not a training checkpoint"):
         load_checkpoint(path, SMALL)
     assert load_checkpoint(tmp_path / "absent", SMALL) is None
+
+
+def test_values_beyond_a_given_alphabet_are_refused() -> None:
+    with pytest.raises(UnsupportedInput, match="a sample is 7, but the alphabet given has 4"):
+        train(stripes(50), SMALL, alphabet=4)
 
 
 def test_progress_tells_epochs_states_and_bits() -> None:
@@ -161,7 +170,7 @@ def test_a_checkpoint_file_keeps_the_state(tmp_path: Path) -> None:
     structure = random_structure(rng)
     theta = random_parameters(structure, rng)
     state = Checkpoint(structure, theta, theta, 3, 17, theta, 1.5, stale=2, last_bpd=1.75)
-    save_checkpoint(tmp_path / "c.npz", SMALL, state)
+    save_checkpoint(tmp_path / "c.npz", SMALL, "data", state)
     back = load_checkpoint(tmp_path / "c.npz", SMALL)
     assert back is not None
     assert (back.epoch, back.step, back.best_bpd, back.stale, back.last_bpd) == (3, 17, 1.5, 2, 1.75)
