@@ -14,8 +14,11 @@ from neuralcodec.container.primitives import VERSION, Buffer
 from neuralcodec.container.sections import EXIF, ICC, NAME, label, unpack_name
 from neuralcodec.container.signal import SignalType
 from neuralcodec.container.single import SingleFile, read_single
-from neuralcodec.errors import UnknownModel, naming
+from neuralcodec.errors import NeuralCodecError, UnknownModel, naming
 from neuralcodec.zoo import SIGNAL_TENSORS, ModelEntry, find_identity, signal_type
+
+# A small archive may claim very many signals; their names are then left out.
+MAX_LISTED_NAMES = 2**20
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,14 @@ def _archive_info(source: Source) -> Info:
     with ArchiveReader(source) as reader:
         sections: dict[str, int] = {}
         names: list[str | None] = []
+        listed = len(reader) <= MAX_LISTED_NAMES
         for number in range(len(reader.entries)):
             chunk = reader.read(number)
             for kind, content in chunk.sections.items():
                 sections[label(kind)] = sections.get(label(kind), 0) + len(content)
-            raw = chunk.items(NAME) or [b""] * chunk.n
-            names += [unpack_name(name) or None for name in raw]
+            if listed:
+                raw = chunk.items(NAME) or [b""] * chunk.n
+                names += [unpack_name(name) or None for name in raw]
         return Info(
             kind="archive",
             payload=sum(entry.size for entry in reader.entries),
@@ -162,7 +167,7 @@ def _model_info(source: Source) -> Info:
 def _common(header: Header, signal: SignalType | None) -> dict[str, Any]:
     """Return the fields that single files and archives share."""
     entry = _entry(header.identity) if header.has_model else None
-    kind = header.signal or signal or (entry.signal if entry else None)
+    kind = header.signal or signal or (_readable_signal(entry) if entry else None)
     return {
         "version": VERSION,
         "codec": header.codec,
@@ -171,6 +176,13 @@ def _common(header: Header, signal: SignalType | None) -> dict[str, Any]:
         "shape": kind.shape if kind else None,
         "dtype": str(kind.dtype) if kind else None,
     }
+
+
+def _readable_signal(entry: ModelEntry) -> SignalType | None:
+    try:
+        return entry.signal
+    except (NeuralCodecError, OSError):
+        return None
 
 
 def _entry(identity: bytes) -> ModelEntry | None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from neuralcodec.codec import Codec
 from neuralcodec.container.sections import unpack_mask
 from neuralcodec.container.signal import DTYPES, SignalType, dtype_code
-from neuralcodec.errors import CorruptFile, UnsupportedInput
+from neuralcodec.errors import CorruptFile, NeuralCodecError, UnsupportedInput
+
+if TYPE_CHECKING:
+    from neuralcodec.zoo import ModelEntry
 
 
 @dataclass(frozen=True)
@@ -177,10 +180,14 @@ def _advice(codec: Codec, kind: SignalType) -> str:
     own = codec.signal
     if own is not None and own.squeezed() == kind.squeezed():
         return "Change the samples, or train a model on such signals (neuralcodec train)."
-    fitting = [entry.name for entry in list_models() if _fits(entry.signal, kind)]
+    fitting = [entry.name for entry in list_models() if _fits(entry, kind)]
     takers = f"Models that take {kind}: {', '.join(fitting)}." if fitting else f"No model here takes {kind}."
     return f"{takers} Convert it first (on the command line: --resize, --grayscale), or train a model."
 
 
-def _fits(signal: SignalType | None, kind: SignalType) -> bool:
+def _fits(entry: "ModelEntry", kind: SignalType) -> bool:
+    try:
+        signal = entry.signal
+    except (NeuralCodecError, OSError):  # a damaged file among the user's models is another matter
+        return False
     return signal is not None and signal.squeezed() == kind.squeezed()

@@ -527,3 +527,23 @@ def test_public_names_are_there() -> None:
     assert neuralcodec.errors.NeuralCodecError is NeuralCodecError
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         neuralcodec.nothing  # noqa: B018
+
+
+def test_a_damaged_model_of_the_user_s_does_not_hide_other_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    whole = CIRCUIT.to_artifact().to_bytes()
+    (folder / "bad.ncm").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setenv("NEURALCODEC_MODELS", str(folder))
+    with pytest.raises(UnsupportedInput, match="does not fit"):
+        neuralcodec.compress(np.zeros((5, 5), np.uint8), CIRCUIT)
+
+
+def test_names_of_very_many_signals_are_left_out_of_the_info(monkeypatch: pytest.MonkeyPatch) -> None:
+    xs = np.stack([X, X])
+    data = neuralcodec.compress_many(xs, CIRCUIT, names=["a", "b"])
+    assert neuralcodec.read_info(data).names == ("a", "b")
+    monkeypatch.setattr("neuralcodec.info.MAX_LISTED_NAMES", 1)
+    assert neuralcodec.read_info(data).names == ()
