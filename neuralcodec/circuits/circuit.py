@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from neuralcodec.artifact import Artifact
 from neuralcodec.circuits.parameters import Levels, dequantise
 from neuralcodec.circuits.structure import FIELDS, MAX_NODES, MAX_RANK, MAX_VARIABLES, TreeStructure
+from neuralcodec.container.signal import DTYPES, dtype_code
 from neuralcodec.errors import InvalidModel
 from neuralcodec.native import CircuitKernel, Learner
 
 FAMILY = "circuit"
-DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool")
 _TABLES = ("transition", "weight", "free")
 _build = threading.Lock()
 
@@ -81,7 +81,7 @@ class Circuit:
         back[0] = 0
         tensors: dict[str, NDArray[Any]] = {
             "shape": np.array([s.shape]),
-            "dtype": np.array([[DTYPES.index(s.dtype.name) + 1]]),
+            "dtype": np.array([[dtype_code(s.dtype)]]),
             "parent": back[None],
             "variable": s.variable[None] + 1,
             "states": s.states[None],
@@ -154,14 +154,14 @@ def _read_structure(tensors: dict[str, NDArray[Any]]) -> TreeStructure:
         raise InvalidModel(f"node {bad[-1] if back[0] == 0 else 0}: bad parent")
     parent[0] = -1
     code = int(_take(tensors, "dtype", 1)[0])
-    if not 1 <= code <= len(DTYPES):
+    if code not in DTYPES:
         raise InvalidModel(f"the model's dtype code is {code}; this release knows 1 to {len(DTYPES)}")
     sizes: list[int] = []
     while f"basis.{len(sizes)}" in tensors:
         sizes.append(tensors[f"basis.{len(sizes)}"].shape[0])
     structure = TreeStructure(
         tuple(int(side) for side in _take(tensors, "shape", limit=MAX_RANK)),
-        np.dtype(DTYPES[code - 1]),
+        DTYPES[code],
         parent,
         _take(tensors, "variable", nodes).astype(np.int32) - 1,
         _take(tensors, "states", nodes).astype(np.int32),
