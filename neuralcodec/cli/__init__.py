@@ -20,17 +20,25 @@ def main(arguments: list[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        1 if `verify` or `decode --salvage` found a fault, 2 for an error, 130 if interrupted, 143 if terminated.
+        1 if `verify` or `decode --salvage` found a fault, 2 for an error, 130 if interrupted, 143 if
+        terminated, 129 if its terminal was closed.
     """
     import signal
     import sys
 
     signal.signal(signal.SIGTERM, _terminate)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(hangup, _terminate)
     given = sys.argv[1:] if arguments is None else arguments
     try:
         _run(given)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except OSError as error:  # of help and version; verbs tell their own
+        from neuralcodec.cli.console import fail, os_error
+
+        fail(os_error(error))
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -29,14 +29,14 @@ def guarded(verb: Callable[P, R]) -> Callable[P, R]:
             if sys.stdout is not None:  # it is None if the caller closed it
                 sys.stdout.flush()
         except NeuralCodecError as error:
-            fail(str(error))
+            fail(as_options(str(error)))
         except KeyboardInterrupt:
             complain("interrupted")
             _exit(INTERRUPTED)
         except BrokenPipeError:
             fail("standard output was closed before everything was written")
         except OSError as error:
-            fail(_os_error(error))
+            fail(os_error(error))
         except MemoryError as error:
             fail(f"not enough memory: {error}" if str(error) else "not enough memory")
         return result
@@ -44,7 +44,17 @@ def guarded(verb: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def _os_error(error: OSError) -> str:
+def as_options(message: str) -> str:
+    """Return a message with the command's options in place of Python's.
+
+    >>> as_options("salvage=True reads the chunks that are whole")
+    'decode --salvage reads the chunks that are whole'
+    """
+    return message.replace("salvage=True", "decode --salvage")
+
+
+def os_error(error: OSError) -> str:
+    """Return a system's error in words."""
     if error.strerror is None:
         return str(error)
     return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
@@ -67,9 +77,21 @@ def _exit(code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def plain(text: str) -> str:
+    """Escape what would steer a terminal: names and headers come from files that anyone may have made.
+
+    >>> plain("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    steering = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in (9, 10)}
+    return text.translate(steering)
+
+
 def complain(message: str) -> None:
     """Print one line on standard error, even if that is closed."""
-    line = " ".join(message.split("\n"))
+    if sys.stderr is None:  # `print` would take standard output then
+        return
+    line = plain(" ".join(message.split("\n")))
     with contextlib.suppress(OSError, ValueError, AttributeError):
         print(f"neuralcodec: {line}", file=sys.stderr, flush=True)
 
@@ -83,7 +105,7 @@ def tell(message: str, quiet: bool = False) -> None:
 def echo(text: str) -> None:
     """Print a result on standard output; what its encoding lacks is printed as escapes."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    print(plain(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def echo_json(value: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neuralcodec.signals.targets import Kind, Label
 
 BATCH = 1024
+_SIGNALS = (b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"\xff\xd8\xff", b"\x1f\x8b")
 
 SHORT_HELP = "Restore what was compressed."
 HELP = """Restore the signals of a .ncz file, sample for sample.
@@ -56,11 +57,16 @@ def decode(
     quiet: options.Quiet = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
+    from neuralcodec.native import thread_count
+    from neuralcodec.signals.outputs import check_not_input, is_special
     from neuralcodec.signals.sources import read_bytes
 
-    data: Any = read_bytes(file) if file == "-" else file
+    thread_count(threads)
     if output is not None:
+        check_not_input(output, [file])
         check_target(output, kind, force)
+    data: Any = bytes(read_bytes(file)) if file == "-" or is_special(file) else file
+    _check_kind(file, data)
     if not _is_archive(data):
         if index is not None or salvage:
             option = "--index" if index is not None else "--salvage"
@@ -78,6 +84,15 @@ def decode(
 
 
 def check_target(target: str, kind: str | None, force: bool) -> None:
+    """Refuse a target before any work is done for it.
+
+    Raises
+    ------
+    UnsupportedInput
+        If the kind of file or the suffix is not one that is written, or the samples would go to a terminal.
+    FileExistsError
+        If there is something and `force` is false.
+    """
     from neuralcodec.signals.outputs import STDOUT, check_free
     from neuralcodec.signals.targets import KINDS, kind_of
 
@@ -90,15 +105,29 @@ def check_target(target: str, kind: str | None, force: bool) -> None:
     check_free(target, force)
 
 
+def _head(data: str | bytes) -> bytes:
+    if isinstance(data, bytes):
+        return data[:6]
+    with open(data, "rb") as stream:
+        return stream.read(6)
+
+
+def _check_kind(file: str, data: str | bytes) -> None:
+    """Refuse model files, and signals that are not compressed, with what to do instead."""
+    from neuralcodec.artifact import MAGIC as MODEL
+
+    head = _head(data)
+    if head.startswith(MODEL):
+        raise UnsupportedInput(f"{file} is a model file: decode takes a .ncz file, and this one with -m")
+    if head.startswith(_SIGNALS):
+        raise UnsupportedInput(f"{file} is not a neuralcodec file: to compress it, use encode")
+
+
 def _is_archive(data: str | bytes) -> bool:
     """Tell an archive from a single file by its flags; other files are left to the reader of those."""
     from neuralcodec.container.header import ARCHIVE, MAGIC
 
-    if isinstance(data, bytes):
-        head = data[:6]
-    else:
-        with open(data, "rb") as stream:
-            head = stream.read(6)
+    head = _head(data)
     return len(head) == 6 and head.startswith(MAGIC) and bool(head[5] & ARCHIVE)
 
 
@@ -106,7 +135,7 @@ def _place(
     file: str, output: str | None, kind: str | None, default: "Kind", force: bool
 ) -> "tuple[str, Kind]":
     """Return where to write, and what kind of file."""
-    from neuralcodec.signals.outputs import STDOUT
+    from neuralcodec.signals.outputs import STDOUT, check_not_input
     from neuralcodec.signals.targets import kind_of
 
     asked = cast("Kind | None", kind)
@@ -115,6 +144,7 @@ def _place(
     chosen = asked or default
     stem = os.path.splitext(file)[0]
     target = STDOUT if file == "-" else stem if chosen == "folder" else f"{stem}.{chosen}"
+    check_not_input(target, [file])
     check_target(target, kind, force)
     return target, chosen
 

@@ -56,7 +56,7 @@ def encode(
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
     target = default_output(inputs) if output is None else output
-    _check_target(target, force=force, json=json)
+    _check_target(target, inputs, force=force, json=json)
     from neuralcodec.signals.outputs import open_output
     from neuralcodec.zoo.resolve import codec_with
 
@@ -65,7 +65,7 @@ def encode(
     wanted = _wanted(codec, model, resize, grayscale)
     with open_output(target) as file:
         counted = _Counted(file)
-        batches, total = _find(inputs, wanted)
+        batches, total = _find(inputs, wanted, target)
         if isinstance(batches, list) and len(batches) == 1 and not batches[0].stacked:
             count, samples = 1, _encode_one(counted, batches[0], codec, verify)
         else:
@@ -85,25 +85,28 @@ def _prepare(inputs: Sequence[str]) -> None:
         Thread(target=prepare_png, daemon=True).start()
 
 
-def _check_target(target: str, *, force: bool, json: bool) -> None:
+def _check_target(target: str, inputs: Sequence[str], *, force: bool, json: bool) -> None:
     import sys
 
-    from neuralcodec.signals.outputs import STDOUT, check_free
+    from neuralcodec.signals.outputs import STDOUT, check_free, check_not_input
 
     if target == STDOUT and (json or is_terminal(sys.stdout)):
         reason = "--json needs for its report" if json else "is a terminal"
         raise UnsupportedInput(f"the file would go to standard output, which {reason}: use --output")
+    check_not_input(target, inputs)
     check_free(target, force)
 
 
-def _find(inputs: Sequence[str], wanted: "Wanted") -> "tuple[Iterable[Signal], int]":
+def _find(inputs: Sequence[str], wanted: "Wanted", target: str) -> "tuple[Iterable[Signal], int]":
     """Return the signals of the inputs, and how many steps `_encode_many` will count.
 
     One file is read at once, to tell whether it holds one signal; of several, each is read in its turn.
     """
+    from neuralcodec.signals.outputs import check_not_input
     from neuralcodec.signals.sources import expand, read_signals
 
     files = expand(inputs)
+    check_not_input(target, files)
     if len(inputs) == 1 and files == list(inputs):
         signals = read_signals(files[0], wanted)
         return signals, sum(map(len, signals))

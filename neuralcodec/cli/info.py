@@ -28,9 +28,10 @@ def info(
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
     from neuralcodec.info import read_info
+    from neuralcodec.signals.outputs import is_special
     from neuralcodec.signals.sources import read_bytes
 
-    found = read_info(read_bytes(file) if file == "-" else file)
+    found = read_info(read_bytes(file) if file == "-" or is_special(file) else file)
     facts = describe(found)
     if json:
         echo_json(facts)
@@ -74,7 +75,7 @@ def _lines(file: str, found: "Info", facts: dict[str, Any]) -> list[str]:
         "kind": f"{kinds[found.kind]} (format version {found.version})",
         "codec": facts.get("codec"),
         "family": facts.get("family"),
-        "model": f"{found.model or 'not here'} ({found.identity})" if found.identity else None,
+        "model": _model(found),
         "signals": facts.get("signals"),
         "shape": _shape(found),
         "dtype": found.dtype,
@@ -91,6 +92,13 @@ def _lines(file: str, found: "Info", facts: dict[str, Any]) -> list[str]:
         "standard input" if file == "-" else file,
         *(f"  {key:{width}}{value}" for key, value in rows.items() if value is not None),
     ]
+
+
+def _model(found: "Info") -> str | None:
+    if not found.identity:
+        return None
+    name = found.model or ("" if found.kind == "model" else "not here")
+    return f"{name} ({found.identity})" if name else found.identity
 
 
 def _shape(found: "Info") -> str | None:

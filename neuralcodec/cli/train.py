@@ -3,10 +3,11 @@
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+from neuralcodec.circuits.recipe import Recipe
 from neuralcodec.cli import options
 from neuralcodec.cli.console import echo_json, guarded, is_terminal, tell
 from neuralcodec.cli.parameters import argument, for_typer, option
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import typer
 
     from neuralcodec.circuits.learning import Progress as Report
+
+DEFAULT = Recipe()
 
 SHORT_HELP = "Train a model."
 HELP = """Train models, one command for each family.
@@ -51,45 +54,50 @@ def pc(
     output: Annotated[str, option("--output", "-o", metavar="OUT", help="The model file to write (.ncm).")],
     latents: Annotated[
         int, option("--latents", metavar="M", least=1, most=4096, help="States of a latent.")
-    ] = 32,
+    ] = DEFAULT.latents,
     epochs: Annotated[
         int,
         option("--epochs", metavar="E", least=1, help="Passes over the data, all stages of growth together."),
-    ] = 20,
+    ] = DEFAULT.epochs,
     structure: Annotated[
         str, option("--structure", metavar="KIND", help="Tree: hclt (from the data), hmm or binary.")
-    ] = "hclt",
+    ] = DEFAULT.structure,
     emission: Annotated[
         str, option("--emission", metavar="KIND", help="shared (mixtures of a common basis) or free.")
-    ] = "shared",
+    ] = DEFAULT.emission,
     basis: Annotated[
-        int, option("--basis", metavar="K", least=1, help="Distributions in the shared basis.")
-    ] = 64,
+        int, option("--basis", metavar="K", least=1, most=4096, help="Distributions in the shared basis.")
+    ] = DEFAULT.basis,
     start_latents: Annotated[
         int, option("--start-latents", metavar="M", least=1, help="States in the first stage; they double.")
-    ] = 16,
-    batch: Annotated[int, option("--batch", metavar="N", least=1, help="Signals in a mini-batch.")] = 1000,
+    ] = DEFAULT.start_latents,
+    batch: Annotated[
+        int, option("--batch", metavar="N", least=1, help="Signals in a mini-batch.")
+    ] = DEFAULT.batch,
     first_rate: Annotated[
-        float, option("--first-rate", metavar="R", least=0, most=1, help="Step size at the start of a stage.")
-    ] = 0.3,
+        float,
+        option("--first-rate", metavar="R", help="Step size at the start of a stage: above 0, at most 1."),
+    ] = DEFAULT.first_rate,
     last_rate: Annotated[
-        float, option("--last-rate", metavar="R", least=0, most=1, help="Step size at the end of a stage.")
-    ] = 0.02,
+        float, option("--last-rate", metavar="R", help="Step size at its end: above 0, at most the first.")
+    ] = DEFAULT.last_rate,
     growth_noise: Annotated[
-        float, option("--growth-noise", metavar="X", least=0, help="Noise that sets doubled states apart.")
-    ] = 0.3,
+        float, option("--growth-noise", metavar="X", help="Noise that sets doubled states apart: above 0.")
+    ] = DEFAULT.growth_noise,
     pseudocount: Annotated[
         float,
-        option("--pseudocount", metavar="X", least=0, help="Uniform counts added to every distribution."),
-    ] = 0.3,
+        option("--pseudocount", metavar="X", help="Uniform counts added to every distribution: above 0."),
+    ] = DEFAULT.pseudocount,
     validation: Annotated[
         float,
         option("--validation", metavar="N", least=0, help="Signals held out; below 1 a fraction of them."),
-    ] = 0.0833,
+    ] = DEFAULT.validation,
     patience: Annotated[
         int, option("--patience", metavar="N", least=1, help="Epochs without gain that end a stage.")
-    ] = 3,
-    seed: Annotated[int, option("--seed", metavar="SEED", least=0, help="Seed of the random numbers.")] = 0,
+    ] = DEFAULT.patience,
+    seed: Annotated[
+        int, option("--seed", metavar="SEED", least=0, help="Seed of the random numbers.")
+    ] = DEFAULT.seed,
     grayscale: options.Grayscale = False,
     name: Annotated[
         str | None,
@@ -112,10 +120,10 @@ def pc(
     """Run the verb (the help text is `PC_HELP`)."""
     from neuralcodec.artifact import write_artifact
     from neuralcodec.circuits.learning import train
-    from neuralcodec.circuits.recipe import Recipe
-    from neuralcodec.signals.outputs import check_free
+    from neuralcodec.signals.outputs import check_free, check_not_input
     from neuralcodec.signals.sources import expand, read_stack
 
+    check_not_input(output, data)
     check_free(output, force)
     if resume and checkpoint is None:
         raise UnsupportedInput("--resume goes on from a checkpoint: name its file with --checkpoint")
@@ -126,6 +134,8 @@ def pc(
         "patience": patience, "seed": seed,
     }  # fmt: skip
     recipe = Recipe(**settings)
+    if checkpoint is not None:
+        check_free(checkpoint, force=True)
     signals = read_stack(expand(data), grayscale=grayscale)
     facts = {
         "name": name or os.path.splitext(os.path.basename(output))[0],
@@ -147,7 +157,17 @@ def pc(
     write_artifact(output, artifact)
     if json:
         echo_json({"output": output, "identity": artifact.identity.hex(), "header": dict(artifact.header)})
-    tell(f"{output}: {artifact.identity.hex()[:8]}, {artifact.header['figures']}", quiet)
+    tell(f"{output}: model {artifact.identity.hex()[:8]}{_reached(artifact.header['figures'])}", quiet)
+
+
+def _reached(figures: Mapping[str, float]) -> str:
+    """Return the figures of a training run in words.
+
+    >>> _reached({"training_bpd": 1.25, "validation_bpd": 1.5})
+    ', 1.2500 bits per sample in training, 1.5000 held out'
+    """
+    words = {"training_bpd": "bits per sample in training", "validation_bpd": "held out"}
+    return "".join(f", {figures[key]:.4f} {word}" for key, word in words.items() if key in figures)
 
 
 @contextmanager

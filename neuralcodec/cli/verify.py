@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from neuralcodec.cli import options
-from neuralcodec.cli.console import echo, echo_json, guarded, plural, progress
+from neuralcodec.cli.console import as_options, echo, echo_json, guarded, plural, progress
 from neuralcodec.cli.parameters import argument
 
 FAULT = 1
@@ -34,7 +34,9 @@ def verify(
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
     from neuralcodec.cli.checks import check, find
+    from neuralcodec.native import thread_count
 
+    thread_count(threads)
     entries = [entry for path in paths for entry in find(path)]
     with progress("verifying", len(entries), quiet=quiet) as advance:
         results = []
@@ -50,7 +52,7 @@ def verify(
             echo(
                 f"ok    {result.path} ({what})"
                 if result.error is None
-                else f"FAIL  {result.path}: {result.error}"
+                else f"FAIL  {result.path}: {as_options(result.error)}"
             )
     if failed:
         raise SystemExit(FAULT)

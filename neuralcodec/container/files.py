@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from neuralcodec.container.primitives import Buffer
+from neuralcodec.errors import UnsupportedInput
 
 PathLike = str | os.PathLike[str]
 
@@ -83,6 +85,20 @@ def open_source(target: Buffer | PathLike | BinaryIO) -> Source:
     return FileSource(target)
 
 
+def refuse_endless(file: BinaryIO, path: PathLike) -> None:
+    """Refuse an open device whose bytes need not end, such as /dev/zero; terminals and the null device do.
+
+    Raises
+    ------
+    UnsupportedInput
+        If it is such a device.
+    """
+    status = os.fstat(file.fileno())
+    if not stat.S_ISCHR(status.st_mode) or file.isatty() or status.st_rdev == os.stat(os.devnull).st_rdev:
+        return
+    raise UnsupportedInput(f"{os.fspath(path)} is a device, whose bytes need not end: name a file, or -")
+
+
 @contextlib.contextmanager
 def atomic_file(path: PathLike) -> Iterator[BinaryIO]:
     """Open a file that takes the place of `path` when the block ends, and vanishes if it fails.
@@ -99,7 +115,12 @@ def atomic_file(path: PathLike) -> Iterator[BinaryIO]:
     target = os.path.realpath(path)  # through a symbolic link, so that the link stays
     directory, name = os.path.split(target)
     temporary = os.path.join(directory, f".{name[:100]}.{os.urandom(6).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except OSError as error:
+        error.filename = os.fspath(path)  # nobody knows the temporary file
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

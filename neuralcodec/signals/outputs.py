@@ -5,10 +5,11 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from neuralcodec.container.files import atomic_file
+from neuralcodec.errors import UnsupportedInput
 
 STDOUT = "-"
 
@@ -20,8 +21,13 @@ def check_free(path: str, force: bool) -> None:
     ------
     FileExistsError
         If there is something and `force` is false.
+    FileNotFoundError, NotADirectoryError, PermissionError
+        If the folder that it would be in is not there, is none, or cannot be written to.
     """
-    if path == STDOUT or force or not os.path.lexists(path) or is_special(path):
+    if path == STDOUT or is_special(path):
+        return
+    _check_parent(path)
+    if force or not os.path.lexists(path):
         return
     if os.path.isdir(path):
         with os.scandir(path) as entries:
@@ -30,6 +36,34 @@ def check_free(path: str, force: bool) -> None:
     raise FileExistsError(
         f"{path} exists already; give --force to overwrite it, or another name with --output"
     )
+
+
+def _check_parent(path: str) -> None:
+    parent = os.path.dirname(os.path.realpath(path))
+    shown = os.path.dirname(path.rstrip("/" + os.sep)) or parent
+    if not os.path.exists(parent):
+        raise FileNotFoundError(f"{path}: there is no folder {shown}; create it first")
+    if not os.path.isdir(parent):
+        raise NotADirectoryError(f"{path}: {shown} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: the folder {shown} cannot be written to (Permission denied)")
+
+
+def check_not_input(path: str, inputs: Iterable[str]) -> None:
+    """Refuse an output that is one of the inputs, even if overwriting is allowed.
+
+    Raises
+    ------
+    UnsupportedInput
+        If it is the same file, by whatever name.
+    """
+    if path == STDOUT or not os.path.isfile(path):
+        return
+    here = os.stat(path)
+    for one in inputs:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(here, os.stat(one)):
+                raise UnsupportedInput(f"{path} is an input, which the output would replace: name another")
 
 
 def is_special(path: str) -> bool:

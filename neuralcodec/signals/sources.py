@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals import arrays, idx, images
 from neuralcodec.signals.signal import Signal, Wanted, check_fit
@@ -76,6 +77,7 @@ def read_bytes(path: str) -> bytes | memoryview:
             raise UnsupportedInput("standard input is closed")
         return sys.stdin.buffer.read()
     with open(path, "rb") as file:
+        refuse_endless(file, path)
         if os.fstat(file.fileno()).st_size < _MMAP_FROM:
             return file.read()
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

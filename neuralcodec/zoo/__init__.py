@@ -179,9 +179,10 @@ def add_model(path: PathLike, name: str | None = None) -> ModelEntry:
     """
     from neuralcodec.artifact import Artifact
     from neuralcodec.codec import codec_for
-    from neuralcodec.container.files import atomic_write
+    from neuralcodec.container.files import atomic_write, refuse_endless
 
     with open(path, "rb") as file, naming(path):
+        refuse_endless(file, path)
         data = file.read()
         artifact = Artifact.from_bytes(data)
         codec_for(artifact.family).load(artifact)

@@ -4,11 +4,14 @@ import os
 import threading
 from collections import OrderedDict
 
+from neuralcodec.artifact import MAGIC as MODEL
 from neuralcodec.artifact import Artifact
 from neuralcodec.codec import Codec, Model, codec_for, codec_named, find_codec
-from neuralcodec.container.files import PathLike
-from neuralcodec.container.header import Header
+from neuralcodec.container.files import PathLike, refuse_endless
+from neuralcodec.container.header import ARCHIVE, Header
+from neuralcodec.container.header import MAGIC as COMPRESSED
 from neuralcodec.errors import InvalidModel, UnknownModel, WrongModel, naming
+from neuralcodec.native import thread_count
 from neuralcodec.zoo import SUFFIX, find_identity, find_model, list_models, model_names
 
 ModelLike = PathLike | Model | Codec
@@ -50,7 +53,34 @@ def model_path(model: PathLike) -> str | None:
 
 
 def _file_of(model: PathLike) -> str:
-    return model_path(model) or find_model(os.fspath(model)).path
+    path, name = model_path(model), os.fspath(model)
+    if path is not None:
+        return path
+    try:
+        return find_model(name).path
+    except UnknownModel as error:
+        if not os.path.exists(name):
+            raise
+        raise UnknownModel(f"{error}; {_what_is(name)}") from None
+
+
+def _what_is(path: str) -> str:
+    """Tell what is at a path that was given where a model's name belongs."""
+    if os.path.isdir(path):
+        return f"{path} is a folder here, not a model file"
+    if not os.path.isfile(path):
+        return f"{path} is a pipe or a device here, not a model file"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(6)
+    except OSError as error:
+        return f"{path} is a file here that cannot be read ({error.strerror})"
+    if head.startswith(MODEL):
+        return f"{path} is a model file here: give it as {os.path.join(os.curdir, path)}"
+    if head.startswith(COMPRESSED):
+        kind = "an archive" if len(head) == 6 and head[5] & ARCHIVE else "a compressed signal"
+        return f"{path} is {kind} here, not a model file"
+    return f"{path} is a file here, but not a model file"
 
 
 def _bind(model: PathLike | Model) -> Codec:
@@ -150,7 +180,9 @@ def _load(path: str) -> Codec:
 
 
 def _read(path: str) -> Codec:
+    thread_count()  # what is wrong with the environment is not the file's fault
     with open(path, "rb") as file, naming(path):
+        refuse_endless(file, path)
         artifact = Artifact.from_bytes(file.read())
         codec = codec_for(artifact.family)
         model = codec.load(artifact)

@@ -250,8 +250,8 @@ def test_wrong_and_unknown_models(digit: Path, installed: str, place: Path) -> N
     ("output", "words"),
     [
         ("x.jpg", ".jpg files are not written"),
-        ("no/where.png", "no/where.png: No such file"),
-        ("no/folder/", "no/folder/: No such file"),
+        ("no/where.png", "no/where.png: there is no folder no"),
+        ("no/folder/", "no/folder/: there is no folder no"),
     ],
 )
 def test_outputs_that_cannot_be(digit: Path, installed: str, output: str, words: str) -> None:

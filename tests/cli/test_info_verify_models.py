@@ -259,7 +259,7 @@ def test_training_on_what_is_no_data(digit: Path) -> None:
     Image.new("L", (9, 9)).save("b.png")
     invoke("train", "pc", "floats.npy", "-o", "x.ncm").assert_error("float64")
     invoke("train", "pc", "digit.png", "b.png", "-o", "x.ncm").assert_error("b.png", "one kind")
-    invoke("train", "pc", "digit.png", "-o", "digit.png").assert_error("--force")
+    invoke("train", "pc", "digit.png", "-o", "b.png").assert_error("--force")
     invoke("train", "pc", "digit.png", "-o", "x.ncm", "--structure", "ring").assert_error("structure", "ring")
     invoke("train", "pc", "digit.png", "-o", "x.ncm", "--resume").assert_error("--checkpoint")
     assert not Path("x.ncm").exists()

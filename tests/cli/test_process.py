@@ -188,7 +188,8 @@ def start_slow_encode(installed: str) -> "subprocess.Popen[bytes]":
 
 @unix
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
 )
 def test_an_interrupt_leaves_the_old_file(installed: str, number: signal.Signals, code: int) -> None:
     process = start_slow_encode(installed)
@@ -244,3 +245,95 @@ def test_binary_is_not_written_to_a_terminal(digit: Path, installed: str) -> Non
     os.close(follower)
     os.close(leader)
     Outcome(done.returncode, b"", done.stderr.decode()).assert_error("is a terminal")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("encode", "digit.png", "-m", "tiny"), ("train", "pc", "no.npy"), ("decode", "x.ncz")]
+)
+def test_a_folder_that_is_not_there(digit: Path, installed: str, arguments: tuple[str, ...]) -> None:
+    run(*arguments, "-o", "nodir/x.png").assert_error("nodir/x.png: there is no folder nodir; create it")
+    run(*arguments, "-o", "digit.png/x.png").assert_error("digit.png is not a folder")
+
+
+@unix
+def test_devices_without_end(digit: Path, installed: str) -> None:
+    for arguments in (
+        ("encode", "/dev/zero", "-m", installed, "-o", "x.ncz"),
+        ("encode", "digit.png", "-m", "/dev/zero"),
+        ("decode", "/dev/zero"),
+        ("info", "/dev/zero"),
+        ("models", "add", "/dev/zero"),
+        ("train", "pc", "/dev/zero", "-o", "x.ncm"),
+    ):
+        run(*arguments).assert_error("/dev/zero is a device")
+    assert "a device" in run("verify", "/dev/zero").text
+    run("encode", "/dev/null", "-m", installed, "-o", "x.ncz").assert_error("/dev/null is empty")
+
+
+@unix
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_help_on_a_full_device() -> None:
+    for arguments in (["--help"], ["encode", "--help"], ["--version"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+        Outcome(done.returncode, b"", done.stderr.decode()).assert_error("No space left on device")
+
+
+@unix
+def test_errors_do_not_go_to_standard_output(digit: Path) -> None:
+    line = f"{shlex.join(COMMAND)} decode digit.png 2>&-"
+    done = subprocess.run(line, shell=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_an_output_that_is_the_input(digit: Path, model: Path) -> None:
+    before = digit.read_bytes()
+    run("encode", "digit.png", "-m", model, "-o", "./digit.png", "--force").assert_error("is an input")
+    run("encode", ".", "-m", model, "-o", "./digit.png", "--force").assert_error("is an input")
+    run("decode", "digit.png", "-o", "digit.png", "--force").assert_error("is an input")
+    run("train", "pc", "digit.png", "-o", "digit.png", "--force").assert_error("is an input")
+    assert digit.read_bytes() == before
+
+
+def test_a_path_in_place_of_a_model(digit: Path, model: Path, installed: str) -> None:
+    assert run("encode", "digit.png", "-m", model, "-o", "p.ncz").code == 0
+    Path("copy").write_bytes(model.read_bytes())
+    run("encode", "digit.png", "-m", "p.ncz").assert_error("p.ncz is a compressed signal here, not a model")
+    run("encode", "digit.png", "-m", "digit.png").assert_error("digit.png is a file here, but not a model")
+    run("encode", "digit.png", "-m", "copy").assert_error("give it as ./copy")
+    run("decode", model).assert_error("is a model file")
+    run("decode", "digit.png").assert_error("use encode")
+    assert "not here" not in run("info", "copy").text
+
+
+def test_wrong_threads_blame_no_file(digit: Path, installed: str) -> None:
+    assert run("encode", "digit.png", "-m", installed).code == 0
+    environment = {**os.environ, "NEURALCODEC_THREADS": "abc"}
+    for arguments in (("encode", "digit.png", "-m", installed, "-f"), ("decode", "digit.ncz", "-f")):
+        outcome = run(*arguments, env=environment)
+        outcome.assert_error("NEURALCODEC_THREADS")
+        assert not any(word in outcome.stderr for word in (".ncm", ".ncz", ".png"))
+
+
+@unix
+def test_named_pipes(digit: Path, installed: str) -> None:
+    assert run("encode", "digit.png", "-m", installed).code == 0
+    os.mkfifo("pipe")
+    for arguments in (("decode", "pipe", "-o", "again.png"), ("info", "pipe")):
+        with subprocess.Popen(["cp", "digit.ncz", "pipe"]):
+            outcome = run(*arguments)
+        assert (outcome.code, outcome.stderr) == (0, "")
+    assert "a pipe" in run("verify", "pipe").text
+
+
+def test_salvage_is_named_as_the_option(installed: str) -> None:
+    np.save("many.npy", digits(30))
+    assert run("encode", "many.npy", "-m", installed).code == 0
+    Path("many.ncz").write_bytes(Path("many.ncz").read_bytes()[:-9])
+    run("decode", "many.ncz", "-f").assert_error("--salvage")
+    assert "--salvage" in run("verify", "many.ncz").text
+
+
+def test_train_ranges_are_those_of_the_recipe(digit: Path) -> None:
+    for option in ("first-rate", "last-rate", "growth-noise", "pseudocount"):
+        run("train", "pc", "digit.png", "-o", "x.ncm", f"--{option}", "0").assert_error("cannot be 0.0")
