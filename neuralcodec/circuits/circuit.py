@@ -50,22 +50,19 @@ class Circuit:
 
     @cached_property
     def _kernel(self) -> CircuitKernel:
-        s, levels = self.structure, self.levels
-        tables = (levels.root, levels.transition, levels.weight, levels.free, levels.basis)
+        s = self.structure
         sizes = np.array(s.basis_size, np.int32)
-        return CircuitKernel(s.parent, s.variable, s.states, s.alphabet, s.emission, *tables, sizes)
+        return CircuitKernel(
+            s.parent, s.variable, s.states, s.alphabet, s.emission, *self.levels.arrays, sizes
+        )
 
     def log2_likelihood(
         self, x: NDArray[Any], missing: NDArray[np.bool_] | None = None, threads: int | None = None
     ) -> NDArray[np.float64]:
         """Base-2 log likelihood of (n, D) signals, float64 (n,); samples that are `missing` are summed out."""
-        s = self.structure
-        learner = Learner(
-            s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32)
-        )
-        theta = dequantise(s, self.levels)
-        arrays = (theta.root, theta.transition, theta.weight, theta.free, theta.basis)
-        return learner.log_likelihood(arrays, x, missing, threads=threads) / log(2)
+        theta = dequantise(self.structure, self.levels)
+        learner = learner_of(self.structure)
+        return learner.log_likelihood(theta.arrays, x, missing, threads=threads) / log(2)
 
     def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
         """Draw n signals exactly from the model: (n, *shape) of the model's dtype."""
@@ -123,6 +120,12 @@ class Circuit:
         circuit = cls(structure, levels, artifact.header)
         circuit.__dict__["identity"] = artifact.identity
         return circuit
+
+
+def learner_of(structure: TreeStructure) -> Learner:
+    """Return the kernel that works out likelihoods and expected counts on a structure."""
+    s = structure
+    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32))
 
 
 def _unsigned(tensor: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from neuralcodec.circuits.builders import binary_tree, hclt, hmm
 from neuralcodec.circuits.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neuralcodec.circuits.chow_liu import chow_liu_tree
-from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.circuit import Circuit, learner_of
 from neuralcodec.circuits.growth import grow
 from neuralcodec.circuits.initialise import initial_parameters
 from neuralcodec.circuits.mutual_information import mutual_information
@@ -194,8 +195,8 @@ class _Run:
         if state.epoch == first and stage > 0:
             state = grow(state, self.stages[stage][0], self.recipe)
         structure, theta, statistics = state.structure, state.theta.copy(), state.statistics.copy()
-        learner = _learner(structure)
-        sums = tuple(np.empty_like(values) for values in _arrays(theta))
+        learner = learner_of(structure)
+        sums = tuple(np.empty_like(values) for values in theta.arrays)
         order = np.random.default_rng([self.recipe.seed, 2, state.epoch]).permutation(len(self.train))
         batches = _batches(order, self.recipe.batch)
         total, step = 0.0, state.step
@@ -224,10 +225,10 @@ class _Run:
 
     def finish(self, state: Checkpoint) -> tuple[TreeStructure, Parameters]:
         """The best parameters after one full-batch step, or without it where that validates worse."""
-        learner = _learner(state.structure)
+        learner = learner_of(state.structure)
         best = state.theta if state.best is None else state.best
         theta, statistics = best.copy(), state.statistics.copy()
-        sums = tuple(np.empty_like(values) for values in _arrays(theta))
+        sums = tuple(np.empty_like(values) for values in theta.arrays)
         self._em_step(learner, state.structure, theta, statistics, self.train, 1.0, sums)
         if len(self.held_out) and self._validate(learner, theta) > self._validate(learner, best):
             theta = best
@@ -252,7 +253,7 @@ class _Run:
     ) -> float:
         """One stepwise EM step in place. Returns the sum over signals of bits per dimension."""
         tile = _tile(structure)
-        ll, sums = learner.expectation(_arrays(theta), x, tile=tile, threads=self.threads, out=sums)
+        ll, sums = learner.expectation(theta.arrays, x, tile=tile, threads=self.threads, out=sums)
         for name, count in zip(FIELDS, sums, strict=True):
             for start, stop, cols in _runs(structure, name):
                 maximisation(
@@ -270,7 +271,7 @@ class _Run:
     def _validate(self, learner: Learner, theta: Parameters) -> float:
         if not len(self.held_out):
             return float("nan")
-        ll = learner.log_likelihood(_arrays(theta), self.held_out, threads=self.threads)
+        ll = learner.log_likelihood(theta.arrays, self.held_out, threads=self.threads)
         return -float(ll.mean()) / (LN2 * int(self.held_out.shape[1]))
 
     def _tell(
@@ -298,19 +299,12 @@ def _batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return np.split(order, [size * i for i in range(1, count)])
 
 
-def _learner(s: TreeStructure) -> Learner:
-    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32))
-
-
-def _arrays(theta: Parameters) -> Any:
-    return tuple(getattr(theta, name) for name in FIELDS)
-
-
 def _tile(structure: TreeStructure) -> int:
     """Signals whose messages are worked on together: enough to reuse each transition, few enough for the caches."""
     return 128 if structure.states.max() >= 96 else 64
 
 
+@lru_cache(maxsize=2 * len(FIELDS))  # asked for after every mini-batch; structures compare by identity
 def _runs(structure: TreeStructure, name: str) -> list[tuple[int, int, int]]:
     """(start, stop, width) of the runs of equally wide rows in a flat array."""
     widths = structure.row_widths(name)

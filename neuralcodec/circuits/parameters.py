@@ -54,6 +54,11 @@ class Tables(Generic[ScalarT]):
         start, stop = structure.basis_offset[basis : basis + 2]
         return self.basis[start:stop].reshape(structure.basis_size[basis], -1)
 
+    @property
+    def arrays(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The five arrays in the order in which the kernels take them."""
+        return self.root, self.transition, self.weight, self.free, self.basis
+
     def copy(self) -> Self:
         """Return a deep copy."""
         return type(self)(*(getattr(self, field).copy() for field in FIELDS))

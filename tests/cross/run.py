@@ -77,7 +77,8 @@ def machines(folder: Path) -> list[Machine]:
     """Build for this machine and for aarch64; every path that can be run makes a machine."""
     here, emulated = platform.machine(), emulator()
     if emulated is None or not shutil.which(CROSS):
-        sys.exit(f"{CROSS} or qemu-aarch64 is missing; run with --install")
+        print(f"{CROSS} or qemu-aarch64 is missing; run with --install", file=sys.stderr)
+        sys.exit(77)  # as automake has it: what the check needs is not here
     compiler = os.environ.get("CXX") or shutil.which("g++") or "c++"
     native = str(build(compiler, folder / "native", here == "x86_64", []))
     foreign = str(build(CROSS, folder / "aarch64", False, ["-static"]))
