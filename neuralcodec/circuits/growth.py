@@ -30,8 +30,15 @@ def grow(state: Checkpoint, states: int, recipe: Recipe) -> Checkpoint:
 def split(
     old: TreeStructure, new: TreeStructure, counts: Parameters, rng: np.random.Generator, noise: float
 ) -> Parameters:
-    """Expected counts of a circuit whose states are split, from those of the circuit before."""
-    source = [np.arange(after) % before for before, after in zip(old.states, new.states, strict=True)]
+    """Expected counts of a circuit whose states are split, from those of the circuit before.
+
+    Copies of a state stand side by side, so that after several rounds relatives do: their transitions look alike, which
+    makes the levels cheap to code from their neighbours and lets whole blocks of them be pruned.
+    """
+    source = [
+        np.arange(after) * int(before) // int(after)
+        for before, after in zip(old.states, new.states.tolist(), strict=True)
+    ]
     share = [1 / np.bincount(s)[s] for s in source]
     result = Parameters(
         root=(counts.root[source[0]] * share[0]).astype(np.float32),
