@@ -44,6 +44,8 @@ class Checkpoint:
 def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, data: str, state: Checkpoint) -> None:
     """Write a checkpoint, `data` naming what was trained on; an older one is replaced only when it is whole."""
     arrays: dict[str, np.ndarray] = {name: getattr(state.structure, name) for name in _STRUCTURE}
+    if state.structure.support is not None:
+        arrays["support"] = state.structure.support
     parts = {"theta": state.theta, "statistics": state.statistics, "best": state.best}
     for label, tables in parts.items():
         if tables is not None:
@@ -96,6 +98,7 @@ def load_checkpoint(
         np.dtype(facts["dtype"]),
         **{name: arrays[name] for name in _STRUCTURE},
         basis_size=tuple(facts["basis_size"]),
+        support=arrays.get("support"),
     ).validate()
     tables = {
         label: Parameters(*(arrays[f"{label}.{name}"] for name in FIELDS))

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 from typing import Any, ClassVar
@@ -15,10 +15,11 @@ from neuralcodec.circuits.parameters import Levels, dequantise
 from neuralcodec.circuits.structure import FIELDS, MAX_NODES, MAX_RANK, MAX_VARIABLES, TreeStructure
 from neuralcodec.container.signal import DTYPES, dtype_code
 from neuralcodec.errors import InvalidModel
-from neuralcodec.native import CircuitKernel, Learner
+from neuralcodec.native import CircuitKernel, Learner, pack_transitions
 
 FAMILY = "circuit"
 _TABLES = ("transition", "weight", "free")
+WORTH_PACKING = 0.75
 _build = threading.Lock()
 
 
@@ -53,7 +54,7 @@ class Circuit:
         s = self.structure
         sizes = np.array(s.basis_size, np.int32)
         return CircuitKernel(
-            s.parent, s.variable, s.states, s.alphabet, s.emission, *self.levels.arrays, sizes
+            s.parent, s.variable, s.states, s.alphabet, s.emission, *self.levels.arrays, sizes, s.support
         )
 
     def log2_likelihood(
@@ -73,7 +74,7 @@ class Circuit:
 
     def to_artifact(self) -> Artifact:
         """Return the model file's content."""
-        s = self.structure
+        s, levels = unpack(self.structure, self.levels)
         back = np.arange(s.nodes) - s.parent
         back[0] = 0
         tensors: dict[str, NDArray[Any]] = {
@@ -84,16 +85,16 @@ class Circuit:
             "states": s.states[None],
             "alphabet": s.alphabet[None],
             "emission": s.emission[None] + 1,
-            "root": self.levels.root[None],
+            "root": levels.root[None],
         }
         for name in _TABLES:
             widths = s.row_widths(name)
-            values = getattr(self.levels, name)
+            values = getattr(levels, name)
             for width in np.unique(widths).tolist():
                 rows = values if (widths == width).all() else values[np.repeat(widths == width, widths)]
                 tensors[f"{name}.{width}"] = rows.reshape(-1, width)
         for b in range(len(s.basis_size)):
-            tensors[f"basis.{b}"] = self.levels.basis_of(s, b)
+            tensors[f"basis.{b}"] = levels.basis_of(s, b)
         return Artifact(FAMILY, self.header, {name: _unsigned(t) for name, t in tensors.items()})
 
     @classmethod
@@ -117,15 +118,35 @@ class Circuit:
             if values.size and int(values.max()) > 0xFFFF:
                 raise InvalidModel(f"{name} has a level of {values.max()}; the largest allowed is 4095")
         levels = Levels(**{name: tables[name].astype(np.uint16, copy=False) for name in FIELDS})
-        circuit = cls(structure, levels, artifact.header)
+        circuit = cls(*pack(structure, levels), artifact.header)
         circuit.__dict__["identity"] = artifact.identity
         return circuit
+
+
+def pack(structure: TreeStructure, levels: Levels) -> tuple[TreeStructure, Levels]:
+    """Leave out the blocks of transitions that are all 0, if that saves a quarter: the circuit stays the same."""
+    s, sizes = structure, np.array(structure.basis_size, np.int32)
+    support, transition = pack_transitions(
+        s.parent, s.variable, s.states, s.alphabet, s.emission, sizes, levels.transition
+    )
+    if len(transition) > WORTH_PACKING * len(levels.transition):
+        return structure, levels
+    return replace(structure, support=support), replace(levels, transition=transition)
+
+
+def unpack(structure: TreeStructure, levels: Levels) -> tuple[TreeStructure, Levels]:
+    """Put the zeros back that a structure's support leaves out."""
+    if structure.support is None:
+        return structure, levels
+    edges = [levels.transition_of(structure, v).reshape(-1) for v in range(1, structure.nodes)]
+    return replace(structure, support=None), replace(levels, transition=np.concatenate(edges))
 
 
 def learner_of(structure: TreeStructure) -> Learner:
     """Return the kernel that works out likelihoods and expected counts on a structure."""
     s = structure
-    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32))
+    sizes = np.array(s.basis_size, np.int32)
+    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, sizes, s.support)
 
 
 def _unsigned(tensor: NDArray[Any]) -> NDArray[Any]:

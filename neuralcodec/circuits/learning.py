@@ -9,7 +9,6 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from neuralcodec.circuits.growth import grow
 from neuralcodec.circuits.initialise import initial_parameters
 from neuralcodec.circuits.mutual_information import mutual_information
 from neuralcodec.circuits.parameters import Parameters, QuantisationSteps, quantise
+from neuralcodec.circuits.pruning import prune
 from neuralcodec.circuits.recipe import Recipe
 from neuralcodec.circuits.structure import FIELDS, TreeStructure
 from neuralcodec.errors import UnsupportedInput
@@ -193,7 +193,8 @@ class _Run:
     def epoch(self, state: Checkpoint) -> Checkpoint:
         stage, first, epochs = self.stage_of(state.epoch)
         if state.epoch == first and stage > 0:
-            state = grow(state, self.stages[stage][0], self.recipe)
+            before, states = self.stages[stage - 1][0], self.stages[stage][0]
+            state = grow(prune(state, self.recipe.kept_before_growth(before, states)), states, self.recipe)
         structure, theta, statistics = state.structure, state.theta.copy(), state.statistics.copy()
         learner = learner_of(structure)
         sums = tuple(np.empty_like(values) for values in theta.arrays)
@@ -213,8 +214,10 @@ class _Run:
             state, theta=theta, statistics=statistics, epoch=state.epoch + 1, step=step, last_bpd=bpd
         )
         if bpd < state.best_bpd:
-            return replace(after, best=theta.copy(), best_bpd=bpd, stale=0)
-        return replace(after, stale=state.stale + 1)
+            after = replace(after, best=theta.copy(), best_bpd=bpd, stale=0)
+        else:
+            after = replace(after, stale=state.stale + 1)
+        return prune(after, self.recipe.kept_after(after.epoch - first, epochs))
 
     def end_stage_early(self, state: Checkpoint) -> Checkpoint:
         """Leave out the rest of a stage whose held-out likelihood has not improved for `patience` epochs."""
@@ -255,17 +258,16 @@ class _Run:
         tile = _tile(structure)
         ll, sums = learner.expectation(theta.arrays, x, tile=tile, threads=self.threads, out=sums)
         for name, count in zip(FIELDS, sums, strict=True):
-            for start, stop, cols in _runs(structure, name):
-                maximisation(
-                    getattr(theta, name)[start:stop],
-                    getattr(statistics, name)[start:stop],
-                    count[start:stop],
-                    cols,
-                    rate=rate,
-                    scale=1 / len(x),
-                    pseudocount=self.recipe.pseudocount / len(self.train),
-                    threads=self.threads,
-                )
+            maximisation(
+                getattr(theta, name),
+                getattr(statistics, name),
+                count,
+                structure.row_offsets[name],
+                rate=rate,
+                scale=1 / len(x),
+                pseudocount=self.recipe.pseudocount / len(self.train),
+                threads=self.threads,
+            )
         return -float(ll.sum()) / (LN2 * int(x.shape[1]))
 
     def _validate(self, learner: Learner, theta: Parameters) -> float:
@@ -302,16 +304,3 @@ def _batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
 def _tile(structure: TreeStructure) -> int:
     """Signals whose messages are worked on together: enough to reuse each transition, few enough for the caches."""
     return 128 if structure.states.max() >= 96 else 64
-
-
-@lru_cache(maxsize=2 * len(FIELDS))  # asked for after every mini-batch; structures compare by identity
-def _runs(structure: TreeStructure, name: str) -> list[tuple[int, int, int]]:
-    """(start, stop, width) of the runs of equally wide rows in a flat array."""
-    widths = structure.row_widths(name)
-    if not widths.size:
-        return []
-    edges = np.flatnonzero(np.diff(widths)) + 1
-    firsts = [0, *edges.tolist()]
-    offsets = np.concatenate(([0], np.cumsum(widths)))
-    ends = [*edges.tolist(), len(widths)]
-    return [(int(offsets[a]), int(offsets[b]), int(widths[a])) for a, b in zip(firsts, ends, strict=True)]

@@ -22,7 +22,7 @@ class Tables(Generic[ScalarT]):
 
     Attributes:
         root: (M_0,) the root's prior.
-        transition: for each node v >= 1 with parent u, M_u rows of M_v.
+        transition: for each node v >= 1 with parent u, M_u rows of M_v, without what the support leaves out.
         weight: for each node v with basis b, M_v rows of K_b.
         free: for each node v with free emissions, M_v rows of its alphabet.
         basis: for each basis b, K_b rows of its alphabet.
@@ -35,9 +35,19 @@ class Tables(Generic[ScalarT]):
     basis: NDArray[ScalarT]
 
     def transition_of(self, structure: TreeStructure, node: int) -> NDArray[ScalarT]:
-        """(M_parent, M_node) view of a non-root node's transitions."""
+        """(M_parent, M_node) transitions of a non-root node: a view if no block is pruned, else a copy."""
         start, stop = structure.transition_offset[node : node + 2]
-        return self.transition[start:stop].reshape(-1, structure.states[node])
+        if structure.support is None:
+            return self.transition[start:stop].reshape(-1, structure.states[node])
+        stored = structure.stored(node)
+        result = np.zeros(stored.shape, self.transition.dtype)
+        result[stored] = self.transition[start:stop]
+        return result
+
+    def set_transition(self, structure: TreeStructure, node: int, values: NDArray[Any]) -> None:
+        """Store a non-root node's (M_parent, M_node) transitions; what stands in pruned blocks is dropped."""
+        start, stop = structure.transition_offset[node : node + 2]
+        self.transition[start:stop] = values[structure.stored(node)]
 
     def weight_of(self, structure: TreeStructure, node: int) -> NDArray[ScalarT]:
         """(M_node, K) view of the weights of a node with a shared basis."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from neuralcodec.circuits.structure import BLOCK
 from neuralcodec.errors import UnsupportedInput
 
 
@@ -16,6 +17,7 @@ class Recipe:
         structure: "hclt" (a Chow-Liu tree of latents), "hmm" (a chain) or "binary" (a balanced binary tree).
         emission: "shared" (mixtures of a basis that all samples share) or "free".
         basis: distributions in the shared basis.
+        transitions: entries kept in the transitions of an edge, on average over the edges; None: all of them.
         start_latents: states of the first stage; each stage has at most twice the states of the one before.
         batch: signals in a mini-batch.
         first_rate, last_rate: step size of stepwise EM at the start and end of a stage, falling geometrically.
@@ -32,6 +34,7 @@ class Recipe:
     structure: Literal["hclt", "hmm", "binary"] = "hclt"
     emission: Literal["shared", "free"] = "shared"
     basis: int = 64
+    transitions: int | None = None
     start_latents: int = 16
     batch: int = 256
     first_rate: float = 0.3
@@ -51,6 +54,7 @@ class Recipe:
             "structure": self.structure in ("hclt", "hmm", "binary"),
             "emission": self.emission in ("shared", "free"),
             "basis": 1 <= self.basis <= 4096,
+            "transitions": self.transitions is None or self.transitions >= BLOCK**2,
             "start_latents": self.start_latents >= 1,
             "batch": self.batch >= 1,
             "first_rate": 0 < self.first_rate <= 1,
@@ -85,6 +89,18 @@ class Recipe:
         ends = [max(end, i + 1) for i, end in enumerate(ends)]
         ends[-1] = self.epochs
         return list(zip(states, [b - a for a, b in zip([0, *ends], ends, strict=False)], strict=True))
+
+    def kept_before_growth(self, states: int, grown: int) -> float:
+        """Entries an edge keeps when `states` are about to become `grown`: twice `transitions` will be there then."""
+        if self.transitions is None:
+            return float("inf")
+        return 2 * self.transitions * (states / grown) ** 2
+
+    def kept_after(self, epoch: int, epochs: int) -> float:
+        """Entries an edge keeps when `epoch` of a stage's `epochs` is done: the new states need time to part first."""
+        if self.transitions is None or epoch != max(1, epochs // 4):
+            return float("inf")
+        return float(self.transitions)
 
     def rate(self, progress: float) -> float:
         """Step size at a stage's progress from 0 to 1."""

@@ -172,7 +172,8 @@ def _visit_children(
         transition = _log(parameters.transition_of(structure, child))
         prior[child] = _log_product(outside, transition)
         pairs = outside[:, :, None] + transition + messages.likelihood[child][:, None, :]
-        counts.transition_of(structure, child)[:] += np.exp(pairs - evidence[:, None, None]).sum(axis=0)
+        flow = np.exp(pairs - evidence[:, None, None]).sum(axis=0)
+        counts.set_transition(structure, child, counts.transition_of(structure, child) + flow)
         own = own + messages.upward[child]
 
 

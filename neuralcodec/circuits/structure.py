@@ -17,6 +17,7 @@ MAX_STATES = 4_096
 MAX_ALPHABET = 4_096
 MAX_BASIS = 4_096
 MAX_ELEMENTS = 1 << 28
+BLOCK = 4  # states on a side of the blocks in which transitions are pruned
 
 FIELDS = ("root", "transition", "weight", "free", "basis")
 
@@ -36,6 +37,8 @@ class TreeStructure:
         alphabet: (D,) sample i takes the values 0 to alphabet[i] - 1.
         emission: (N,) -1 silent, 0 free emissions, b + 1 weights over shared basis b.
         basis_size: number of distributions in each shared basis.
+        support: None if every transition is stored, else a flat bool array of blocks: for each node v >= 1 with parent
+            u, ceil(M_u / 4) rows of ceil(M_v / 4). The transitions in a block that is False are 0 and not stored.
 
     >>> chain = TreeStructure((2,), np.dtype(np.uint8), [-1, 0], [0, 1], [3, 3], [4, 4], [0, 0], ())
     >>> chain.validate().transition_size
@@ -50,6 +53,7 @@ class TreeStructure:
     alphabet: NDArray[np.int32]
     emission: NDArray[np.int32]
     basis_size: tuple[int, ...]
+    support: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -58,6 +62,10 @@ class TreeStructure:
         set_field(self, "basis_size", tuple(int(size) for size in self.basis_size))
         for name in ("parent", "variable", "states", "alphabet", "emission"):
             set_field(self, name, _int32(name, getattr(self, name)))
+        if self.support is not None:
+            blocks = np.array(self.support, np.bool_)
+            blocks.setflags(write=False)
+            set_field(self, "support", blocks)
 
     @property
     def nodes(self) -> int:
@@ -114,11 +122,50 @@ class TreeStructure:
         return max(sums)
 
     @cached_property
+    def support_offset(self) -> NDArray[np.int64]:
+        """(N + 1,) where each node's blocks start in the support (the root has none)."""
+        blocks = -(-self.states.astype(np.int64) // BLOCK)
+        return _offsets(np.where(self.parent >= 0, blocks * blocks[self.parent], 0))
+
+    def support_of(self, node: int) -> NDArray[np.bool_]:
+        """(ceil(M_parent / 4), ceil(M_node / 4)) blocks of a non-root node's transitions that are stored."""
+        shape = (-(-int(self.states[self.parent[node]]) // BLOCK), -(-int(self.states[node]) // BLOCK))
+        if self.support is None:
+            return np.ones(shape, np.bool_)
+        start, stop = self.support_offset[node : node + 2]
+        return self.support[start:stop].reshape(shape)
+
+    def stored(self, node: int) -> NDArray[np.bool_]:
+        """(M_parent, M_node) the transitions of a non-root node that are stored."""
+        rows, columns = self.states[self.parent[node]], self.states[node]
+        wide = self.support_of(node).repeat(BLOCK, axis=0)[:rows]
+        return wide.repeat(BLOCK, axis=1)[:, :columns]
+
+    @cached_property
+    def _transition_widths(self) -> NDArray[np.int64]:
+        """(rows,) stored entries of each row of the transitions."""
+        rows, columns = self.states[self.parent[1:]].astype(np.int64), self.states[1:].astype(np.int64)
+        if self.support is None:
+            return np.repeat(columns, rows)
+        widths = [np.zeros(0, np.int64)]
+        for node, (height, width) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True), 1):
+            support = self.support_of(node)
+            in_block = np.minimum(BLOCK, width - BLOCK * np.arange(support.shape[1]))
+            widths.append((support @ in_block).repeat(BLOCK)[:height])
+        return np.concatenate(widths)
+
+    @cached_property
     def transition_offset(self) -> NDArray[np.int64]:
         """(N + 1,) where each node's rows start in the flat transitions (the root has none)."""
-        states = self.states.astype(np.int64)
-        sizes = np.where(self.parent >= 0, states * states[self.parent], 0)
-        return _offsets(sizes)
+        rows = np.where(self.parent >= 0, self.states[self.parent], 0).astype(np.int64)
+        if self.support is None:
+            return _offsets(rows * self.states)
+        return _offsets(self._transition_widths)[_offsets(rows)]
+
+    @cached_property
+    def row_offsets(self) -> dict[str, NDArray[np.int64]]:
+        """(rows + 1,) where each row of each flat parameter array starts, by the array's name."""
+        return {field: _offsets(self.row_widths(field)) for field in FIELDS}
 
     @cached_property
     def weight_offset(self) -> NDArray[np.int64]:
@@ -177,8 +224,8 @@ class TreeStructure:
         if field == "root":
             return self.states[:1].astype(np.int64)
         if field == "transition":
-            widths, rows = self.states[1:], self.states[self.parent[1:]]
-        elif field == "weight":
+            return self._transition_widths
+        if field == "weight":
             widths, rows = self.node_basis_size, np.where(self.emission > 0, self.states, 0)
         elif field == "free":
             widths, rows = self.node_alphabet, np.where(self.emission == 0, self.states, 0)
@@ -189,8 +236,8 @@ class TreeStructure:
         return np.repeat(widths.astype(np.int64), rows)
 
     def with_states(self, states: int | ArrayLike) -> "TreeStructure":
-        """Return the same tree with other numbers of states: one for all nodes, or (N,) in node order."""
-        return replace(self, states=np.broadcast_to(np.asarray(states), (self.nodes,)))
+        """Return the same tree, no block pruned, with other numbers of states: one for all nodes, or (N,)."""
+        return replace(self, states=np.broadcast_to(np.asarray(states), (self.nodes,)), support=None)
 
     def validate(self) -> "TreeStructure":
         """Return self if the structure is one that docs/format.md allows.
@@ -202,6 +249,7 @@ class TreeStructure:
         self._check_tree()
         self._check_ownership()
         self._check_emissions()
+        self._check_support()
         elements = self.parameter_count + 4 * self.nodes + self.variables
         if elements > MAX_ELEMENTS:
             raise InvalidModel(f"the circuit has {elements} elements; the limit is {MAX_ELEMENTS}")
@@ -257,6 +305,17 @@ class TreeStructure:
                 "both are -1 for a silent node and neither for another"
             )
         self._check_bases()
+
+    def _check_support(self) -> None:
+        if self.support is None:
+            return
+        if self.support.shape != (self.support_offset[-1],):
+            found = f"support has shape {self.support.shape}"
+            raise InvalidModel(f"{found}; the structure asks for ({self.support_offset[-1]},)")
+        for node in range(1, self.nodes):
+            empty = np.flatnonzero(~self.support_of(node).any(axis=1))
+            if empty.size:
+                raise InvalidModel(f"node {node}: transition row {BLOCK * int(empty[0])} keeps no block")
 
     def _check_bases(self) -> None:
         for basis, size in enumerate(self.basis_size):

@@ -28,6 +28,7 @@ __all__ = [
     "decode_tensor",
     "encode_tensor",
     "maximisation",
+    "pack_transitions",
     "simd",
     "thread_count",
 ]
@@ -95,8 +96,28 @@ def decode_tensor(body: bytes, rows: int, cols: int, threads: int | None = None)
     return result
 
 
-def _structure(*arrays: NDArray[Any]) -> Any:
-    return _native.Structure(*(np.ascontiguousarray(a, dtype=np.int32) for a in arrays))
+def _structure(*arrays: NDArray[Any], support: NDArray[np.bool_] | None) -> Any:
+    blocks = np.zeros(0, np.uint8) if support is None else np.ascontiguousarray(support, dtype=np.uint8)
+    return _native.Structure(*(np.ascontiguousarray(a, dtype=np.int32) for a in arrays), blocks)
+
+
+def pack_transitions(
+    parent: NDArray[Any],
+    variable: NDArray[Any],
+    states: NDArray[Any],
+    alphabet: NDArray[Any],
+    emission: NDArray[Any],
+    basis_size: NDArray[Any],
+    transition: NDArray[np.uint16],
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+    """Leave out the blocks of 4 x 4 transitions whose levels are all 0 (arguments as for :class:`CircuitKernel`).
+
+    Returns:
+        The support, bool, block row by block row, and the levels that are left, row by row.
+    """
+    structure = _structure(parent, variable, states, alphabet, emission, basis_size, support=None)
+    support, packed = _native.pack_transitions(structure, np.ascontiguousarray(transition, dtype=np.uint16))
+    return support.astype(np.bool_), packed
 
 
 class CircuitKernel:
@@ -107,6 +128,8 @@ class CircuitKernel:
             variable -1 and emission -1 for silent nodes, emission 0 for free emissions, b + 1 for shared basis b.
         root, transition, weight, free, basis: uint16 levels, rows in node order (docs/format.md, 7.1).
         basis_size: int32, distributions in each shared basis.
+        support: bool, the blocks of 4 x 4 transitions that are stored, None for all
+            (:class:`neuralcodec.circuits.structure.TreeStructure`).
 
     Raises:
         InvalidModel: the arrays break a rule of the format; the message names the node.
@@ -125,9 +148,10 @@ class CircuitKernel:
         free: NDArray[Any],
         basis: NDArray[Any],
         basis_size: NDArray[Any],
+        support: NDArray[np.bool_] | None = None,
     ) -> None:
         self.variables = len(alphabet)
-        structure = _structure(parent, variable, states, alphabet, emission, basis_size)
+        structure = _structure(parent, variable, states, alphabet, emission, basis_size, support=support)
         levels = (np.ascontiguousarray(a, dtype=np.uint16) for a in (root, transition, weight, free, basis))
         try:
             self._coder = _native.CircuitCoder(structure, *levels)
@@ -207,10 +231,11 @@ class Learner:
         alphabet: NDArray[Any],
         emission: NDArray[Any],
         basis_size: NDArray[Any],
+        support: NDArray[np.bool_] | None = None,
     ) -> None:
         try:
             self._learner = _native.Learner(
-                _structure(parent, variable, states, alphabet, emission, basis_size)
+                _structure(parent, variable, states, alphabet, emission, basis_size, support=support)
             )
         except ValueError as error:
             raise InvalidModel(str(error)) from None
@@ -259,16 +284,16 @@ def maximisation(
     theta: NDArray[np.float32],
     statistics: NDArray[np.float32],
     counts: NDArray[np.float32],
-    cols: int,
+    offset: NDArray[np.int64],
     *,
     rate: float,
     scale: float,
     pseudocount: float,
     threads: int | None = None,
 ) -> None:
-    """Stepwise M-step, in place, of a flat array of rows of ``cols`` probabilities.
+    """Stepwise M-step, in place, of a flat array of rows, row r being [offset[r], offset[r + 1]).
 
-    statistics <- (1 - rate) statistics + rate * scale * counts * theta; theta <- statistics + pseudocount / cols,
+    statistics <- (1 - rate) statistics + rate * scale * counts * theta; theta <- statistics + pseudocount / length,
     normalised by row (online EM: Cappé and Moulines 2009, equation 15).
     """
-    _native.maximisation(theta, statistics, counts, cols, rate, scale, pseudocount, thread_count(threads))
+    _native.maximisation(theta, statistics, counts, offset, rate, scale, pseudocount, thread_count(threads))

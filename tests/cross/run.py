@@ -46,7 +46,7 @@ def build(compiler: str, folder: Path, x86: bool, extra: list[str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     special = X86 if x86 else {}
     objects = []
-    for name in ["circuit", "cpu", "tensor_coder", "walk_scalar", *special]:
+    for name in ["blocks", "circuit", "cpu", "tensor_coder", "walk_scalar", *special]:
         objects.append(str(folder / f"{name}.o"))
         source = str(SOURCE / f"{name}.cpp")
         subprocess.run(

@@ -138,38 +138,51 @@ def test_what_does_not_fit_the_structure_is_refused() -> None:
 
 
 @given(
-    st.integers(0, 2**32 - 1), st.sampled_from([(1, 1), (5, 1), (1, 7), (300, 17), (40, 4096), (3, 70_000)])
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([[1], [1] * 5, [7], [17] * 300, [4096] * 40, [70_000] * 3, [3, 1, 64, 8, 8, 20] * 50]),
 )
 @settings(max_examples=30, deadline=None)
-def test_maximisation_is_that_of_numpy(seed: int, shape: tuple[int, int]) -> None:
+def test_maximisation_is_that_of_numpy(seed: int, widths: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    theta = rng.dirichlet(np.ones(shape[1]), shape[0]).astype(np.float32)
-    statistics = rng.gamma(0.5, 10, shape).astype(np.float32)
-    counts = (rng.gamma(0.5, 10, shape) * (rng.random(shape) < 0.5)).astype(np.float32)
+    offset = np.concatenate(([0], np.cumsum(widths)))
+    theta = np.concatenate([rng.dirichlet(np.ones(width)) for width in widths]).astype(np.float32)
+    statistics = rng.gamma(0.5, 10, theta.shape).astype(np.float32)
+    counts = (rng.gamma(0.5, 10, theta.shape) * (rng.random(theta.shape) < 0.5)).astype(np.float32)
     rate, scale, pseudocount = (float(np.float32(v)) for v in (rng.random(), 10 * rng.random(), rng.random()))
     keep = float(np.float32(1) - np.float32(rate))
     wanted = keep * statistics.astype(np.float64) + rate * scale * counts.astype(np.float64) * theta
-    share = wanted + pseudocount / shape[1]
+    share = wanted + pseudocount / np.repeat(widths, widths)
+    total = np.repeat(np.add.reduceat(share, offset[:-1]), widths)
     outs = []
     for threads in (1, 3):
-        t, s = theta.ravel().copy(), statistics.ravel().copy()
-        maximisation(
-            t, s, counts.ravel(), shape[1], rate=rate, scale=scale, pseudocount=pseudocount, threads=threads
-        )
+        t, s = theta.copy(), statistics.copy()
+        maximisation(t, s, counts, offset, rate=rate, scale=scale, pseudocount=pseudocount, threads=threads)
         outs.append((t, s))
     (t, s), (t3, s3) = outs
     assert np.array_equal(t, t3)
     assert np.array_equal(s, s3)
-    assert np.allclose(s.reshape(shape), wanted, rtol=1e-5)
-    assert np.allclose(t.reshape(shape), share / share.sum(axis=1, keepdims=True), rtol=2e-4)
+    assert np.allclose(s, wanted, rtol=1e-5)
+    assert np.allclose(t, share / total, rtol=2e-4)
 
 
 def test_maximisation_refuses_arrays_that_do_not_fit() -> None:
     theta = np.full(6, 1 / 3, np.float32)
     step = partial(maximisation, rate=1.0, scale=1.0, pseudocount=0.0)
-    for statistics, counts, cols in [(5, 6, 3), (6, 5, 3), (6, 6, 4), (6, 6, 0)]:
+    for statistics, counts, offset in [
+        (5, 6, [0, 3, 6]),
+        (6, 5, [0, 3, 6]),
+        (6, 6, [0, 4]),
+        (6, 6, [0, 4, 2, 6]),
+        (6, 6, [-1, 6]),
+        (6, 6, []),
+    ]:
         with pytest.raises(ValueError, match="array sizes"):
-            step(theta, np.zeros(statistics, np.float32), np.zeros(counts, np.float32), cols)
+            step(
+                theta,
+                np.zeros(statistics, np.float32),
+                np.zeros(counts, np.float32),
+                np.array(offset, np.int64),
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+#include "bindings.hpp"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -10,56 +12,13 @@
 #include <stdexcept>
 
 #include "circuit.hpp"
-#include "learning.hpp"
 #include "tensor_coder.hpp"
 #include "threads.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
 using namespace neuralcodec;
+using namespace nb::literals;
 
 namespace {
-
-template <class T>
-using Array1 = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Array2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Mutable1 = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-template <class T>
-nb::object new_array(T* data, std::vector<size_t> shape) {
-    nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner));
-}
-
-struct Structure {
-    Array1<int32_t> parent, variable, states, alphabet, emission, basis_size;
-
-    void check() const {
-        const size_t n = parent.size();
-        if (variable.size() != n || states.size() != n || emission.size() != n)
-            throw std::invalid_argument("parent, variable, states and emission differ in length");
-    }
-
-    // What the learner indexes by (the coder checks more, and says more: Circuit).
-    void check_places() const {
-        check();
-        const size_t n = parent.size();
-        for (size_t v = 0; v < n; ++v) {
-            const int32_t up = parent.data()[v], i = variable.data()[v], kind = emission.data()[v];
-            const bool placed = v == 0 ? up == -1 : up >= 0 && size_t(up) < v;
-            const bool emits =
-                (i < 0) == (kind < 0) && i < int32_t(alphabet.size()) && kind <= int32_t(basis_size.size());
-            if (!placed || !emits || states.data()[v] < 1)
-                throw std::invalid_argument("node " + std::to_string(v) +
-                                            ": bad parent, variable, emission or states");
-        }
-        for (size_t b = 0; b < basis_size.size(); ++b)
-            if (basis_size.data()[b] < 1) throw std::invalid_argument("a basis of no distributions");
-        if (n == 0) throw std::invalid_argument("a circuit has at least one node");
-    }
-};
 
 // ---- tensors
 
@@ -186,7 +145,8 @@ class CircuitCoder {
                 {transition.data(), transition.size()},
                 {weight.data(), weight.size()},
                 {free.data(), free.size()},
-                {basis.data(), basis.size()}};
+                {basis.data(), basis.size()},
+                s.blocks()};
     }
 
     static size_t group_count(size_t n, int32_t group) {
@@ -238,228 +198,47 @@ class CircuitCoder {
     Circuit circuit_;
 };
 
-// ---- learning
-
-class Learner {
-  public:
-    Learner(const Structure& s) {
-        s.check_places();
-        circuit_.variables = int32_t(s.alphabet.size());
-        std::vector<int32_t> basis_alphabet(s.basis_size.size(), 0);
-        for (size_t v = 0; v < s.parent.size(); ++v) add_node(s, v, basis_alphabet);
-        for (size_t b = 0; b < s.basis_size.size(); ++b) {
-            const int32_t size = s.basis_size.data()[b], alphabet = basis_alphabet[b];
-            circuit_.bases.push_back({size, alphabet, basis_, circuit_.basis_counts});
-            basis_ += size_t(size) * size_t(alphabet);
-            circuit_.basis_counts += size_t(alphabet) * padded_size(size);
-        }
-        root_ = size_t(circuit_.nodes[0].states);
-    }
-
-    // Natural-log likelihoods. If `counts` is a tuple of arrays in the layout of `root, transition, weight,
-    // free, basis`, they are filled with the expected counts divided by the parameters. One call at a time:
-    // the sums are kept between calls.
-    nb::object expectation(Array1<float> root, Array1<float> transition, Array1<float> weight,
-                           Array1<float> free, Array1<float> basis, Array2<uint16_t> x, nb::object missing,
-                           nb::object counts, int32_t tile, size_t threads) {
-        if (root.size() != root_ || transition.size() != transition_ || weight.size() != weight_ ||
-            free.size() != free_ || basis.size() != basis_ || x.shape(1) != size_t(circuit_.variables) ||
-            tile < 1)
-            throw std::invalid_argument("array sizes do not fit the structure");
-        const uint8_t* holes = nullptr;
-        if (!missing.is_none()) {
-            const auto m = nb::cast<Array2<uint8_t>>(missing, false);
-            if (m.shape(0) != x.shape(0) || m.shape(1) != x.shape(1))
-                throw std::invalid_argument("mask shape");
-            holes = m.data();
-        }
-        check_samples(x, holes);
-        std::vector<float*> out;
-        if (!counts.is_none()) out = outputs(nb::cast<nb::tuple>(counts));
-        const size_t n = x.shape(0), tiles = (n + size_t(tile) - 1) / size_t(tile);
-        threads = std::max<size_t>(1, std::min(threads, tiles));
-        const LearnParameters theta{root.data(), transition.data(), weight.data(), free.data(), basis.data()};
-        std::unique_ptr<double[]> ll(new double[n + 1]);
-        {
-            nb::gil_scoped_release release;
-            const std::lock_guard<std::mutex> lock(busy_);
-            const LearningKernels& kernels = learning_kernels();
-            if (sums_.size() < threads) sums_.resize(threads);
-            if (!out.empty())
-                run_jobs(threads, threads, true,
-                         [&](size_t, size_t w) { sums_[w].assign(count_floats(), 0.0f); });
-            std::vector<std::unique_ptr<float[]>> scratch(threads);
-            run_jobs(tiles, threads, true, [&](size_t t, size_t worker) {
-                if (!scratch[worker])
-                    scratch[worker].reset(new float[kernels.scratch_floats(circuit_, tile) + 16]);
-                float* aligned = scratch[worker].get();
-                aligned += (64 - reinterpret_cast<uintptr_t>(aligned) % 64) % 64 / sizeof(float);
-                const size_t first = t * size_t(tile);
-                const LearnTile part{x.data() + first * x.shape(1),
-                                     holes ? holes + first * x.shape(1) : nullptr,
-                                     int32_t(std::min(size_t(tile), n - first))};
-                const LearnCounts sums = out.empty() ? LearnCounts{} : split(sums_[worker].data());
-                kernels.expectation(circuit_, theta, part, aligned, ll.get() + first,
-                                    out.empty() ? nullptr : &sums);
-            });
-            if (!out.empty()) gather(out, threads);
-        }
-        return new_array(ll.release(), {n});
-    }
-
-  private:
-    static size_t padded_size(int32_t n) { return size_t((n + 15) / 16 * 16); }
-
-    void add_node(const Structure& s, size_t v, std::vector<int32_t>& basis_alphabet) {
-        LearnNode n{};
-        n.parent = s.parent.data()[v];
-        n.last_child = n.previous_sibling = -1;
-        if (v > 0) std::swap(n.previous_sibling, circuit_.nodes[size_t(n.parent)].last_child);
-        if (v > 0) circuit_.nodes[size_t(n.parent)].last_child = int32_t(v);
-        n.variable = s.variable.data()[v];
-        n.states = s.states.data()[v];
-        const int32_t emission = s.emission.data()[v];
-        n.basis = emission - 1;
-        n.free = emission == 0;
-        n.alphabet = n.variable < 0 ? 0 : s.alphabet.data()[n.variable];
-        n.transition = transition_;
-        n.transition_counts = circuit_.transition_counts;
-        n.likelihood_row = circuit_.likelihood_rows;
-        n.message_row = circuit_.message_rows;
-        circuit_.likelihood_rows += size_t(n.states);
-        if (v > 0) {
-            const size_t rows = size_t(circuit_.nodes[size_t(n.parent)].states);
-            transition_ += rows * size_t(n.states);
-            circuit_.transition_counts += rows * padded_size(n.states);
-            circuit_.message_rows += rows;
-        }
-        n.weight = weight_;
-        n.weight_counts = circuit_.weight_counts;
-        n.free_table = free_;
-        if (n.free) free_ += size_t(n.states) * size_t(n.alphabet);
-        if (n.variable >= 0 && !n.free) {
-            n.rank = s.basis_size.data()[n.basis];
-            basis_alphabet[size_t(n.basis)] = n.alphabet;
-            weight_ += size_t(n.states) * size_t(n.rank);
-            circuit_.weight_counts += size_t(n.states) * padded_size(n.rank);
-        }
-        circuit_.max_states = std::max(circuit_.max_states, n.states);
-        circuit_.max_rank = std::max(circuit_.max_rank, n.rank);
-        circuit_.max_alphabet = std::max(circuit_.max_alphabet, n.alphabet);
-        circuit_.nodes.push_back(n);
-    }
-
-    void check_samples(const Array2<uint16_t>& x, const uint8_t* missing) const {
-        std::vector<int32_t> alphabet(size_t(circuit_.variables));
-        for (const LearnNode& n : circuit_.nodes)
-            if (n.variable >= 0) alphabet[size_t(n.variable)] = n.alphabet;
-        for (size_t i = 0; i < x.shape(0); ++i)
-            for (size_t j = 0; j < alphabet.size(); ++j) {
-                const size_t at = i * alphabet.size() + j;
-                if (x.data()[at] >= alphabet[j] && !(missing && missing[at]))
-                    throw std::invalid_argument("signal " + std::to_string(i) + ", sample " +
-                                                std::to_string(j) + " is outside its alphabet");
+// The blocks of transitions that have a level above 0, and the transitions without the others.
+nb::tuple pack_transitions(const Structure& s, Array1<uint16_t> dense) {
+    s.check_places();
+    std::vector<uint8_t> support;
+    std::unique_ptr<uint16_t[]> packed(new uint16_t[dense.size() + 1]);
+    size_t kept = 0;
+    const uint16_t* edge = dense.data();
+    for (size_t v = 1; v < s.parent.size(); ++v) {
+        const int32_t rows = s.states.data()[s.parent.data()[v]], columns = s.states.data()[v];
+        if (size_t(rows) * size_t(columns) > size_t(dense.data() + dense.size() - edge))
+            throw std::invalid_argument("the transitions do not fit the structure");
+        for (int32_t top = 0; top < rows; top += kBlock, edge += int64_t(kBlock) * columns) {
+            const int32_t height = std::min(kBlock, rows - top);
+            const size_t first = support.size();
+            for (int32_t left = 0; left < columns; left += kBlock) {
+                uint32_t any = 0;
+                for (int32_t r = 0; r < height; ++r)
+                    for (int32_t c = left; c < std::min(left + kBlock, columns); ++c)
+                        any |= edge[r * columns + c];
+                support.push_back(any != 0);
             }
-    }
-
-    size_t count_floats() const {
-        return root_ + circuit_.transition_counts + circuit_.weight_counts + free_ + circuit_.basis_counts;
-    }
-    LearnCounts split(float* p) const {
-        LearnCounts c{};
-        c.transition = p;
-        c.weight = c.transition + circuit_.transition_counts;
-        c.free = c.weight + circuit_.weight_counts;
-        c.basis = c.free + free_;
-        c.root = c.basis + circuit_.basis_counts;
-        return c;
-    }
-
-    std::vector<float*> outputs(const nb::tuple& counts) const {
-        const size_t sizes[] = {root_, transition_, weight_, free_, basis_};
-        std::vector<float*> out;
-        for (size_t i = 0; i < 5; ++i) {
-            const auto array = nb::cast<Mutable1<float>>(counts[i], false);
-            if (array.size() != sizes[i])
-                throw std::invalid_argument("count arrays do not fit the structure");
-            out.push_back(array.data());
-        }
-        return out;
-    }
-
-    // Adds the workers' sums in the workers' order and takes the padding out.
-    void gather(const std::vector<float*>& out, size_t threads) const {
-        std::vector<LearnCounts> parts;
-        for (size_t w = 0; w < threads; ++w) parts.push_back(split(const_cast<float*>(sums_[w].data())));
-        add_up(out[0], root_, [&](size_t w) { return parts[w].root; }, threads);
-        add_up(out[3], free_, [&](size_t w) { return parts[w].free; }, threads);
-        run_jobs(circuit_.nodes.size(), threads, false, [&](size_t v, size_t) {
-            const LearnNode& n = circuit_.nodes[v];
-            const int32_t rows = v > 0 ? circuit_.nodes[size_t(n.parent)].states : 0;
-            for (int32_t r = 0; r < rows; ++r)
-                add_up(
-                    out[1] + n.transition + size_t(r) * size_t(n.states), size_t(n.states),
-                    [&](size_t w) {
-                        return parts[w].transition + n.transition_counts + size_t(r) * padded_size(n.states);
-                    },
-                    threads);
-            for (int32_t z = 0; n.rank && z < n.states; ++z)
-                add_up(
-                    out[2] + n.weight + size_t(z) * size_t(n.rank), size_t(n.rank),
-                    [&](size_t w) {
-                        return parts[w].weight + n.weight_counts + size_t(z) * padded_size(n.rank);
-                    },
-                    threads);
-        });
-        for (const LearnBasis& b : circuit_.bases)
-            for (int32_t k = 0; k < b.size; ++k)
-                for (int32_t y = 0; y < b.alphabet; ++y) {
-                    float sum = 0;
-                    for (const LearnCounts& p : parts)
-                        sum += p.basis[b.counts + size_t(y) * padded_size(b.size) + size_t(k)];
-                    out[4][b.table + size_t(k) * size_t(b.alphabet) + size_t(y)] = sum;
-                }
-    }
-
-    template <class Part>
-    static void add_up(float* out, size_t n, Part part, size_t threads) {
-        std::copy_n(part(0), n, out);
-        for (size_t w = 1; w < threads; ++w) {
-            const float* p = part(w);
-            for (size_t i = 0; i < n; ++i) out[i] += p[i];
+            for (int32_t r = 0; r < height; ++r)
+                for (int32_t c = 0; c < columns; ++c)
+                    if (support[first + size_t(c / kBlock)]) packed[kept++] = edge[r * columns + c];
+            if (height < kBlock) edge -= int64_t(kBlock - height) * columns;
         }
     }
-
-    LearnCircuit circuit_;
-    size_t root_ = 0, transition_ = 0, weight_ = 0, free_ = 0, basis_ = 0;
-    std::vector<std::vector<float>> sums_;
-    std::mutex busy_;
-};
-
-void maximisation(Mutable1<float> theta, Mutable1<float> statistics, Array1<float> counts, size_t cols,
-                  float rate, float scale, float pseudocount, size_t threads) {
-    const size_t n = theta.size();
-    if (statistics.size() != n || counts.size() != n || cols == 0 || n % cols)
-        throw std::invalid_argument("array sizes");
-    nb::gil_scoped_release release;
-    const size_t rows = n / cols, block = std::max<size_t>(1, 65536 / cols);
-    run_jobs((rows + block - 1) / block, threads, false, [&](size_t b, size_t) {
-        const size_t first = b * block * cols;
-        learning_kernels().maximisation(theta.data() + first, statistics.data() + first,
-                                        counts.data() + first, std::min(block, rows - b * block), cols, rate,
-                                        scale, pseudocount);
-    });
+    std::unique_ptr<uint8_t[]> blocks(new uint8_t[support.size() + 1]);
+    std::copy(support.begin(), support.end(), blocks.get());
+    return nb::make_tuple(new_array(blocks.release(), {support.size()}), new_array(packed.release(), {kept}));
 }
 
 }  // namespace
 
 NB_MODULE(_native, m) {
     nb::class_<Structure>(m, "Structure")
-        .def("__init__",
-             [](Structure* self, Array1<int32_t> parent, Array1<int32_t> variable, Array1<int32_t> states,
-                Array1<int32_t> alphabet, Array1<int32_t> emission, Array1<int32_t> basis_size) {
-                 new (self) Structure{parent, variable, states, alphabet, emission, basis_size};
-             });
+        .def("__init__", [](Structure* self, Array1<int32_t> parent, Array1<int32_t> variable,
+                            Array1<int32_t> states, Array1<int32_t> alphabet, Array1<int32_t> emission,
+                            Array1<int32_t> basis_size, Array1<uint8_t> support) {
+            new (self) Structure{parent, variable, states, alphabet, emission, basis_size, support};
+        });
     nb::class_<CircuitCoder>(m, "CircuitCoder")
         .def(nb::init<const Structure&, Array1<uint16_t>, Array1<uint16_t>, Array1<uint16_t>,
                       Array1<uint16_t>, Array1<uint16_t>>())
@@ -467,12 +246,8 @@ NB_MODULE(_native, m) {
         .def("decode", &CircuitCoder::decode, "groups"_a, "n"_a, "missing"_a.none(), "group"_a, "threads"_a,
              "simd"_a)
         .def("tables", &CircuitCoder::tables, "x"_a, "missing"_a.none(), "simd"_a);
-    nb::class_<Learner>(m, "Learner")
-        .def(nb::init<const Structure&>())
-        .def("expectation", &Learner::expectation, "root"_a, "transition"_a, "weight"_a, "free"_a, "basis"_a,
-             "x"_a, "missing"_a.none(), "counts"_a.none(), "tile"_a, "threads"_a);
-    m.def("maximisation", &maximisation, nb::arg("theta").noconvert(), nb::arg("statistics").noconvert(),
-          "counts"_a, "cols"_a, "rate"_a, "scale"_a, "pseudocount"_a, "threads"_a);
+    bind_learning(m);
+    m.def("pack_transitions", &pack_transitions, "structure"_a, "transition"_a);
     m.def("encode_tensor", &tensor_encode, "values"_a);
     m.def("decode_tensor", &tensor_decode, "body"_a, "rows"_a, "cols"_a, "threads"_a);
     m.def(

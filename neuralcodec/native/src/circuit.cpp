@@ -107,11 +107,13 @@ void Circuit::read_structure(const CircuitArrays& a) {
     if (a.nodes < 1 || a.nodes > kMaxNodes)
         refuse("a circuit has 1 to 131072 nodes, not " + std::to_string(a.nodes));
     nodes_.resize(size_t(a.nodes));
+    blocks_ = a.blocks;
     std::vector<bool> owned(size_t(a.variables), false);
     for (int32_t v = 0; v < a.nodes; ++v) {
         Node& n = nodes_[size_t(v)];
-        n = {a.parent[v], a.variable[v], a.states[v], 0,       Emission::silent, 0,      0,
-             0,           false,         nullptr,     nullptr, nullptr,          nullptr};
+        n = Node{};
+        n.parent = a.parent[v], n.variable = a.variable[v], n.states = a.states[v];
+        n.blocks = blocks_[size_t(v)].get();
         check(v == 0 ? n.parent == -1 : n.parent >= 0 && n.parent < v, v, "bad parent", n.parent);
         int32_t on_path = v - 1;
         while (on_path > n.parent) on_path = nodes_[size_t(on_path)].parent;
@@ -156,6 +158,11 @@ void Circuit::assign_slots() {
     }
 }
 
+uint64_t Circuit::stored_transitions(const Node& n) const {
+    return n.blocks ? uint64_t(n.blocks->entries)
+                    : uint64_t(n.states) * uint64_t(nodes_[size_t(n.parent)].states);
+}
+
 void Circuit::read_tables(const CircuitArrays& a) {
     // Lay out first (offsets), so that the vectors never move once nodes point into them.
     std::vector<Basis> bases(size_t(a.bases), Basis{0, 0, 0, 0});
@@ -169,7 +176,7 @@ void Circuit::read_tables(const CircuitArrays& a) {
     };
     for (size_t v = 0; v < nodes_.size(); ++v) {
         const Node& n = nodes_[v];
-        if (v > 0) reserve(transitions, uint64_t(n.states) * uint64_t(nodes_[size_t(n.parent)].states));
+        if (v > 0) reserve(transitions, stored_transitions(n));
         if (n.emission == Emission::free) {
             free_levels += uint64_t(n.rank) * uint64_t(n.alphabet);
             reserve(distributions, uint64_t(n.rank) * uint64_t(n.alphabet));
@@ -218,8 +225,11 @@ void Circuit::read_tables(const CircuitArrays& a) {
         if (v > 0) {
             n.transition = transition_.data() + t;
             const int32_t rows = nodes_[size_t(n.parent)].states;
-            for (int32_t k = 0; k < rows; ++k, t += size_t(n.states))
-                expand_row(&transition_[t], transition.take(size_t(n.states)), n.states, transition.name());
+            for (int32_t k = 0; k < rows; ++k) {
+                const int32_t width = n.blocks ? n.blocks->width(k) : n.states;
+                expand_row(&transition_[t], transition.take(size_t(width)), width, transition.name());
+                t += size_t(width);
+            }
         }
         if (n.emission == Emission::shared) {
             const Basis& b = bases[size_t(a.emission[v] - 1)];

@@ -6,18 +6,21 @@
 #include <string>
 #include <vector>
 
+#include "blocks.hpp"
+
 namespace neuralcodec {
 
 enum class Emission : int32_t { silent, free, shared };
 
 struct Node {
     int32_t parent, variable, states, alphabet;
-    Emission emission;
+    Emission emission = Emission::silent;
     int32_t rank;               // length of the vector that the cumulative table is weighted by
     int32_t padded_rank;        // rank rounded up to a multiple of 16
     int32_t slot;               // where its messages live during the walk
     bool informs;               // its likelihood message is read by somebody
-    const float* transition;    // parent's states x states
+    const float* transition;    // parent's states x states, or what is stored of them by blocks
+    const BlockEdge* blocks;    // nullptr: every transition is stored
     const float* weight;        // states x padded_rank (shared)
     const float* distribution;  // rank x alphabet
     const float* cumulative;    // alphabet x padded_rank; entry x holds the mass below x
@@ -41,6 +44,7 @@ struct CircuitArrays {
     int32_t nodes, variables, bases;
     const int32_t *parent, *variable, *states, *alphabet, *emission, *basis_size;
     Levels root, transition, weight, free, basis;
+    std::vector<std::shared_ptr<const BlockEdge>> blocks;  // of each node's transitions
 };
 
 // Owns the tables. Throws std::invalid_argument, naming the node, for anything docs/format.md refuses.
@@ -54,8 +58,10 @@ class Circuit {
     void read_structure(const CircuitArrays& a);
     void read_tables(const CircuitArrays& a);
     void assign_slots();
+    uint64_t stored_transitions(const Node& node) const;
 
     std::vector<Node> nodes_;
+    std::vector<std::shared_ptr<const BlockEdge>> blocks_;
     std::vector<int32_t> slot_states_;
     std::vector<float> prior_, transition_, weight_, distribution_, cumulative_;
     CircuitView view_{};

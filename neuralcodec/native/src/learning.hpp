@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "blocks.hpp"
 
 namespace neuralcodec {
 
@@ -16,10 +19,11 @@ struct LearnNode {
     int32_t rank;
     // offsets into the flat parameter arrays
     size_t transition, weight, free_table;
-    // offsets into the padded count arrays (rows rounded up to 16 floats)
+    // offsets into the count arrays (rows rounded up to 16 floats, but for transitions stored by blocks)
     size_t transition_counts, weight_counts;
     // first row of its likelihood, and of its message to the parent, among all nodes' rows
     size_t likelihood_row, message_row;
+    std::shared_ptr<const BlockEdge> blocks;  // nullptr: every transition is stored, and counts are padded
 };
 
 struct LearnBasis {
@@ -56,10 +60,10 @@ struct LearningKernels {
     // Natural-log likelihood of each signal; adds to counts unless they are nullptr.
     void (*expectation)(const LearnCircuit&, const LearnParameters&, const LearnTile&, float* scratch,
                         double* log_likelihood, const LearnCounts* counts);
-    // Stepwise M-step of `rows` rows of `cols`: s = (1 - rate) s + rate * scale * counts * theta;
-    // theta = (s + prior) / sum(s + prior), where prior = pseudocount / cols.
-    void (*maximisation)(float* theta, float* statistics, const float* counts, size_t rows, size_t cols,
-                         float rate, float scale, float pseudocount);
+    // Stepwise M-step of rows, row r from offset[r] to offset[r + 1]: s = (1 - rate) s + rate * scale *
+    // counts * theta; theta = (s + prior) / sum(s + prior), where prior = pseudocount / length of the row.
+    void (*maximisation)(float* theta, float* statistics, const float* counts, const int64_t* offset,
+                         size_t rows, float rate, float scale, float pseudocount);
 };
 
 extern const LearningKernels learning_scalar;

@@ -10,6 +10,8 @@
 #include <immintrin.h>
 #endif
 
+#include "block_counts.hpp"
+#include "block_product.hpp"
 #include "learning.hpp"
 #include "simd.hpp"
 
@@ -18,13 +20,6 @@ namespace {
 using namespace neuralcodec;
 
 constexpr float kTiny = 1e-30f;
-
-template <int step, bool low, int... lane>
-inline Vec blend(Vec a, Vec b, std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(
-        a, b,
-        (low ? (lane & step ? kLanes + lane - step : lane) : (lane & step ? kLanes + lane : lane + step))...);
-}
 
 // One round of the butterfly transpose: swaps the off-diagonal blocks of `step` lanes.
 template <int step>
@@ -241,8 +236,14 @@ class Expectation {
 
     void send(size_t v) {
         const LearnNode &node = c_.nodes[v], &up = c_.nodes[size_t(node.parent)];
-        product(message_to_parent(v), lanes_, {theta_.transition + node.transition, node.states, 1},
-                likelihood(v), lanes_, up.states, lanes_, node.states);
+        const float* const transition = theta_.transition + node.transition;
+        float* const message = message_to_parent(v);
+        if (node.blocks)
+            block_product<false>(message, lanes_, transition, node.blocks->rows, likelihood(v), lanes_,
+                                 up.states, lanes_, node.states);
+        else
+            product(message, lanes_, {transition, node.states, 1}, likelihood(v), lanes_, up.states, lanes_,
+                    node.states);
     }
 
     void absorb(size_t v, size_t child) {
@@ -262,12 +263,19 @@ class Expectation {
         const float* posterior_up = likelihood(size_t(node.parent));
         for (int64_t i = 0; i < int64_t(up.states) * lanes_; i += kLanes)
             store(ratio + i, quotient(load(posterior_up + i), load(ratio + i)));
-        const int cols = padded(node.states);
-        transpose(turned_, cols, lambda, lanes_, node.states, lanes_);
-        product<true>(counts.transition + node.transition_counts, cols, {ratio, lanes_, 1}, turned_, cols,
-                      up.states, cols, tile_.signals);
-        product(work_, lanes_, {theta_.transition + node.transition, 1, node.states}, ratio, lanes_,
-                node.states, lanes_, up.states);
+        const float* const transition = theta_.transition + node.transition;
+        float* const sums = counts.transition + node.transition_counts;
+        if (node.blocks) {
+            count_blocks(sums, *node.blocks, ratio, up.states, lambda, node.states, lanes_);
+            block_product<true>(work_, lanes_, transition, node.blocks->columns, ratio, lanes_, node.states,
+                                lanes_, up.states);
+        } else {
+            const int cols = padded(node.states);
+            transpose(turned_, cols, lambda, lanes_, node.states, lanes_);
+            product<true>(sums, cols, {ratio, lanes_, 1}, turned_, cols, up.states, cols, tile_.signals);
+            product(work_, lanes_, {transition, 1, node.states}, ratio, lanes_, node.states, lanes_,
+                    up.states);
+        }
         for (int64_t i = 0; i < int64_t(node.states) * lanes_; i += kLanes)
             store(lambda + i, load(lambda + i) * load(work_ + i));
     }
@@ -342,18 +350,19 @@ void expectation(const LearnCircuit& c, const LearnParameters& theta, const Lear
     if (counts) e.down(*counts);
 }
 
-void maximisation(float* theta, float* statistics, const float* counts, size_t rows, size_t cols, float rate,
-                  float scale, float pseudocount) {
-    const float keep = 1.0f - rate, gain = rate * scale, prior = pseudocount / float(cols);
+void maximisation(float* theta, float* statistics, const float* counts, const int64_t* offset, size_t rows,
+                  float rate, float scale, float pseudocount) {
+    const float keep = 1.0f - rate, gain = rate * scale;
     for (size_t r = 0; r < rows; ++r) {
-        float *t = theta + r * cols, *s = statistics + r * cols;
-        const float* n = counts + r * cols;
+        const size_t cols = size_t(offset[r + 1] - offset[r]);
+        float *t = theta + offset[r], *s = statistics + offset[r];
+        const float* n = counts + offset[r];
         float sum = 0;
         for (size_t j = 0; j < cols; ++j) {
             s[j] = keep * s[j] + gain * n[j] * t[j];
             sum += s[j];
         }
-        const float scale_row = 1.0f / (sum + pseudocount + kTiny);
+        const float prior = pseudocount / float(cols), scale_row = 1.0f / (sum + pseudocount + kTiny);
         for (size_t j = 0; j < cols; ++j) t[j] = (s[j] + prior) * scale_row;
     }
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ans.hpp"
+#include "block_product.hpp"
 #include "circuit.hpp"
 #include "columns.hpp"
 
@@ -230,8 +231,12 @@ class Walk {
             const Message& above = message(up);
             multiply(outgoing_, lanes_, {above.prior, lanes_, nullptr}, likelihoods(above), up.states,
                      lanes_);
-            product(own.prior, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states,
-                    lanes_, up.states);
+            if (node.blocks)
+                block_product<true>(own.prior, lanes_, node.transition, node.blocks->columns, outgoing_,
+                                    lanes_, node.states, lanes_, up.states);
+            else
+                product(own.prior, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states,
+                        lanes_, up.states);
         }
         normalise(own.prior, node.states, lanes_);
         if (node.emission != Emission::silent) code(node, own.prior);
@@ -243,8 +248,12 @@ class Walk {
         const Node& up = circuit_.nodes[child.parent];
         const Message& from = message(child);
         Message& to = message(up);
-        product(outgoing_, from.width, {child.transition, child.states, 1}, from.likelihood, from.width,
-                up.states, from.width, child.states);
+        if (child.blocks)
+            block_product<false>(outgoing_, from.width, child.transition, child.blocks->rows, from.likelihood,
+                                 from.width, up.states, from.width, child.states);
+        else
+            product(outgoing_, from.width, {child.transition, child.states, 1}, from.likelihood, from.width,
+                    up.states, from.width, child.states);
         bool left_plain, right_plain;
         const Columns old{to.likelihood, to.width, left_};
         const int width = padded(join(to, from, &left_plain, &right_plain));
