@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -48,9 +49,13 @@ def edge_circuit(
     ranks: Sequence[int] = EDGES,
     alphabets: Sequence[int] = (1, 2, 3, 16, 17, 256),
     zeros: float = 0.3,
+    pruned: float = 0.0,
     dtype: str = "uint16",
 ) -> Circuit:
-    """Return a circuit of `variables + silent` nodes; half of the emissions are free, half share a basis."""
+    """Return a circuit of `variables + silent` nodes; half of the emissions are free, half share a basis.
+
+    A share `pruned` of the blocks of transitions is left out.
+    """
     nodes = variables + silent
     variable = rng.permutation(np.r_[np.arange(variables), np.full(silent, -1)])
     alphabet = rng.choice(alphabets, variables)
@@ -69,8 +74,20 @@ def edge_circuit(
         emission=emission.astype(np.int32),
         basis_size=tuple(int(size) for size in rng.choice(ranks, len(bases))),
     ).validate()
+    if pruned:
+        structure = with_support(rng, structure, pruned)
     levels = (random_levels(rng, structure.row_widths(field), zeros) for field in FIELDS)
     return Circuit(structure, Levels(*levels).validate(structure), {"name": "edges"})
+
+
+def with_support(rng: np.random.Generator, structure: TreeStructure, pruned: float) -> TreeStructure:
+    """Leave out about a share `pruned` of the blocks of transitions; every row keeps one."""
+    blocks = [np.ones(0, np.bool_)]
+    for node in range(1, structure.nodes):
+        stored = rng.random(structure.support_of(node).shape) >= pruned
+        stored[np.arange(len(stored)), rng.integers(0, stored.shape[1], len(stored))] = True
+        blocks.append(stored.reshape(-1))
+    return replace(structure, support=np.concatenate(blocks)).validate()
 
 
 def random_samples(rng: np.random.Generator, circuit: Circuit, n: int) -> NDArray[np.uint16]:

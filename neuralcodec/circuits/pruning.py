@@ -1,7 +1,7 @@
 """Pruning of a circuit in training: blocks of transitions that carry little of the expected flow are dropped.
 
-Dang, Liu and Van den Broeck, Sparse probabilistic circuits via pruning and growing, NeurIPS 2022: edges of least expected
-flow cost the least likelihood. Blocks instead of single edges keep the kernels at the speed of dense products.
+Dang, Liu and Van den Broeck, Sparse probabilistic circuits via pruning and growing, NeurIPS 2022: the edges of least
+expected flow cost the least likelihood. Blocks instead of single edges keep the kernels at the speed of dense products.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ TablesT = TypeVar("TablesT", bound=Tables[Any])
 
 
 def prune(state: Checkpoint, transitions: float) -> Checkpoint:
-    """Drop the blocks of least expected flow, over the whole circuit, until edges keep `transitions` entries on average.
+    """Drop the blocks of least expected flow, over the whole circuit, until edges keep `transitions` each on average.
 
     Every row keeps its best block. Nothing happens to a circuit that is no larger.
     """

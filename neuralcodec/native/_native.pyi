@@ -12,6 +12,7 @@ class Structure:
         alphabet: NDArray[Any],
         emission: NDArray[Any],
         basis_size: NDArray[Any],
+        support: NDArray[Any],
     ) -> None: ...
 
 class CircuitCoder:
@@ -58,7 +59,7 @@ def maximisation(
     theta: NDArray[Any],
     statistics: NDArray[Any],
     counts: NDArray[Any],
-    cols: int,
+    offset: NDArray[Any],
     rate: float,
     scale: float,
     pseudocount: float,
@@ -67,3 +68,4 @@ def maximisation(
 def encode_tensor(values: NDArray[Any]) -> bytes: ...
 def decode_tensor(body: bytes, rows: int, cols: int, threads: int) -> NDArray[Any]: ...
 def simd(forced: str) -> str: ...
+def pack_transitions(structure: Structure, transition: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]: ...

@@ -54,6 +54,8 @@ def make_case(name: str, circuit: Circuit, groups: Sequence[bytes], n: int, grou
     arrays = (s.parent, s.variable, s.states, s.emission, s.alphabet, np.array(s.basis_size))
     parts = [struct.pack("<3I", s.nodes, s.variables, len(s.basis_size))]
     parts += [array.astype("<i4").tobytes() for array in arrays]
+    support = np.zeros(0, np.bool_) if s.support is None else s.support
+    parts.append(struct.pack("<I", len(support)) + support.tobytes())
     levels = [getattr(circuit.levels, field).astype("<u2") for field in FIELDS]
     parts += [struct.pack("<I", len(array)) + array.tobytes() for array in levels]
     parts.append(struct.pack("<3I", n, group, holes is not None))
@@ -72,7 +74,7 @@ def expanded_hash(circuit: Circuit) -> str:
     digest, seen = hashlib.sha256(_bytes(theta.root)), set()
     for node, kind in enumerate(s.emission.tolist()):
         if node > 0:
-            digest.update(_bytes(theta.transition_of(s, node)))
+            digest.update(_bytes(theta.transition[slice(*s.transition_offset[node : node + 2])]))
         if kind > 0:
             digest.update(_bytes(theta.weight_of(s, node)))
         if kind < 0 or kind in seen:
@@ -132,11 +134,16 @@ def _archive_cases(name: str, data: bytes, circuit: Circuit) -> Iterator[Case]:
 
 def write_samples_of_all(folder: Path) -> None:
     """Write models with awkward sizes, and single files and archives of their signals, with and without masks."""
-    for seed, (states, alphabets) in enumerate(
-        [(EDGES, (1, 2, 3, 16, 17, 256)), (range(1, 41), (2, 256, 4096)), ((1, 2, 3), (2,))]
+    for seed, (states, alphabets, pruned) in enumerate(
+        [
+            (EDGES, (1, 2, 3, 16, 17, 256), 0.0),
+            (range(1, 41), (2, 256, 4096), 0.0),
+            ((1, 2, 3), (2,), 0.0),
+            (EDGES, (2, 3, 16, 256), 0.7),
+        ]
     ):
         rng = np.random.default_rng(seed)
-        circuit = edge_circuit(rng, 14, 4, states=tuple(states), alphabets=alphabets)
+        circuit = edge_circuit(rng, 14, 4, states=tuple(states), alphabets=alphabets, pruned=pruned)
         x = random_samples(rng, circuit, 90)
         holes = np.ma.masked_array(x, rng.random(x.shape) < 0.2)
         write_artifact(folder / f"edges{seed}.ncm", circuit.to_artifact())

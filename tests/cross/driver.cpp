@@ -115,6 +115,7 @@ class Reader {
 
 struct Case {
     std::vector<int32_t> parent, variable, states, emission, alphabet, basis_size;
+    std::vector<uint8_t> support;
     std::array<std::vector<uint16_t>, 5> levels;
     int32_t signals, group;
     std::vector<uint8_t> mask;
@@ -125,6 +126,7 @@ struct Case {
         for (auto* array : {&parent, &variable, &states, &emission}) *array = in.take<int32_t>(nodes);
         alphabet = in.take<int32_t>(variables);
         basis_size = in.take<int32_t>(bases);
+        support = in.take<uint8_t>(in.number());
         for (auto& array : levels) array = in.take<uint16_t>(in.number());
         signals = int32_t(in.number());
         group = int32_t(in.number());
@@ -147,7 +149,9 @@ struct Case {
                 part(1),
                 part(2),
                 part(3),
-                part(4)};
+                part(4),
+                block_edges(support.empty() ? nullptr : support.data(), support.size(), parent.size(),
+                            parent.data(), states.data())};
     }
     Group part(std::vector<uint16_t>& x, size_t g) const {
         const size_t first = g * size_t(group), width = alphabet.size();
@@ -165,7 +169,9 @@ std::string hash_tables(const CircuitView& c) {
     for (int32_t v = 0; v < c.count; ++v) {
         const Node& n = c.nodes[v];
         if (v > 0)
-            hash.add(n.transition, sizeof(float) * size_t(n.states) * size_t(c.nodes[n.parent].states));
+            hash.add(n.transition,
+                     sizeof(float) * (n.blocks ? size_t(n.blocks->entries)
+                                               : size_t(n.states) * size_t(c.nodes[n.parent].states)));
         if (n.emission == Emission::shared)
             for (int32_t z = 0; z < n.states; ++z)
                 hash.add(n.weight + size_t(z) * size_t(n.padded_rank), sizeof(float) * size_t(n.rank));

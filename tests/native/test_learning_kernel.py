@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from neuralcodec.circuits import reference
-from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.circuit import Circuit, learner_of
 from neuralcodec.circuits.parameters import Parameters, dequantise
 from neuralcodec.circuits.structure import FIELDS
 from neuralcodec.errors import InvalidModel
@@ -18,9 +18,7 @@ from neuralcodec.native import FlatArrays, Learner, maximisation
 
 
 def learner(circuit: Circuit) -> Learner:
-    s = circuit.structure
-    sizes = np.array(s.basis_size, np.int32)
-    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, sizes)
+    return learner_of(circuit.structure)
 
 
 def arrays(theta: Parameters) -> FlatArrays:
@@ -52,13 +50,14 @@ def check_counts(
     st.integers(0, 3),
     st.integers(1, 70),
     st.sampled_from([0.0, 0.5]),
+    st.sampled_from([0.0, 0.3, 0.8]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_counts_are_those_of_the_reference(
-    seed: int, variables: int, silent: int, n: int, holes: float
+    seed: int, variables: int, silent: int, n: int, holes: float, pruned: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    circuit = edge_circuit(rng, variables, silent, alphabets=(1, 2, 3, 16, 17), zeros=0.0)
+    circuit = edge_circuit(rng, variables, silent, alphabets=(1, 2, 3, 16, 17), zeros=0.0, pruned=pruned)
     x = random_samples(rng, circuit, n)
     missing = rng.random(x.shape) < holes if holes else None
     check_counts(circuit, x, missing, int(rng.choice([1, 7, 16, 33, 64])))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import neuralcodec
 from neuralcodec.artifact import write_artifact
-from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.circuit import Circuit, unpack
 
 
 def samples(circuit: Circuit, n: int) -> NDArray[np.uint16]:
@@ -79,11 +79,18 @@ def test_paths_change_nothing(edges: Circuit, monkeypatch: pytest.MonkeyPatch) -
         assert np.array_equal(decoded, np.where(missing, 0, x))
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(0, 3), st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
-def test_paths_agree_on_any_circuit(seed: int, variables: int, silent: int, n: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 8),
+    st.integers(0, 3),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 0.7]),
+)
+@settings(max_examples=60, deadline=None)
+def test_paths_agree_on_any_circuit(seed: int, variables: int, silent: int, n: int, pruned: float) -> None:
     rng = np.random.default_rng(seed)
-    circuit = edge_circuit(rng, variables, silent, states=range(1, 41), ranks=range(1, 41))
+    sizes = range(1, 41)
+    circuit = edge_circuit(rng, variables, silent, states=sizes, ranks=sizes, pruned=pruned)
     x = random_samples(rng, circuit, n)
     with pytest.MonkeyPatch.context() as patch:
         results = []
@@ -91,6 +98,22 @@ def test_paths_agree_on_any_circuit(seed: int, variables: int, silent: int, n: i
             patch.setenv("NEURALCODEC_SIMD", path)
             results.append(circuit.kernel.tables(x))
     assert all(np.array_equal(result, results[0]) for result in results)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 8), st.integers(0, 3), st.integers(1, 200))
+@settings(max_examples=60, deadline=None)
+def test_blocks_of_zeros_may_be_stored_or_left_out(seed: int, variables: int, silent: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    sparse = edge_circuit(rng, variables, silent, states=range(1, 41), pruned=0.7)
+    dense = Circuit(*unpack(sparse.structure, sparse.levels))
+    x = random_samples(rng, sparse, n)
+    with pytest.MonkeyPatch.context() as patch:
+        for path in kernel_paths():
+            patch.setenv("NEURALCODEC_SIMD", path)
+            coded = dense.kernel.encode(x, None, 64)
+            assert sparse.kernel.encode(x, None, 64) == coded
+            assert np.array_equal(sparse.kernel.decode(coded, n, None, 64), x)
+    assert sparse.identity == dense.identity
 
 
 PROGRAM = """

@@ -4,7 +4,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -37,32 +36,12 @@ struct Structure {
         const size_t n = parent.size();
         if (variable.size() != n || states.size() != n || emission.size() != n)
             throw std::invalid_argument("parent, variable, states and emission differ in length");
-        if (support.size() == 0) return;
-        size_t blocks = 0;
-        for (size_t v = 1; v < n; ++v) {
-            const int32_t up = parent.data()[v];
-            if (up < 0 || size_t(up) >= v || states.data()[v] < 1 || states.data()[up] < 1)
-                throw std::invalid_argument("node " + std::to_string(v) + ": bad parent or states");
-            blocks += BlockEdge::size(states.data()[up], states.data()[v]);
-        }
-        if (blocks != support.size())
-            throw std::invalid_argument("the support has " + std::to_string(support.size()) +
-                                        " blocks; the structure asks for " + std::to_string(blocks));
     }
 
-    // The blocks of each node's transitions; nullptr for the root, and for edges of which every block is
-    // stored.
     std::vector<std::shared_ptr<const BlockEdge>> blocks() const {
-        std::vector<std::shared_ptr<const BlockEdge>> result(parent.size());
-        const uint8_t* at = support.data();
-        for (size_t v = 1; support.size() && v < result.size(); ++v) {
-            const int32_t rows = states.data()[parent.data()[v]], columns = states.data()[v];
-            const size_t size = BlockEdge::size(rows, columns);
-            if (std::find(at, at + size, uint8_t(0)) != at + size)
-                result[v] = std::make_shared<const BlockEdge>(at, rows, columns);
-            at += size;
-        }
-        return result;
+        check();
+        return block_edges(support.size() ? support.data() : nullptr, support.size(), parent.size(),
+                           parent.data(), states.data());
     }
 
     // What the learner indexes by (the coder checks more, and says more: Circuit).

@@ -1,6 +1,8 @@
 #include "blocks.hpp"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace neuralcodec {
 
@@ -35,6 +37,27 @@ BlockEdge::BlockEdge(const uint8_t* support, int32_t parent_states, int32_t stat
             const Block& block = rows.blocks[size_t(b)];
             columns.blocks[size_t(next[size_t(block.across)]++)] = {i, block.offset, block.stride};
         }
+}
+
+std::vector<std::shared_ptr<const BlockEdge>> block_edges(const uint8_t* support, size_t size, size_t nodes,
+                                                          const int32_t* parent, const int32_t* states) {
+    std::vector<std::shared_ptr<const BlockEdge>> result(nodes);
+    size_t used = 0;
+    for (size_t v = 1; support && v < nodes; ++v) {
+        const int32_t up = parent[v];
+        if (up < 0 || size_t(up) >= v || states[v] < 1 || states[up] < 1)
+            throw std::invalid_argument("node " + std::to_string(v) + ": bad parent or states");
+        const size_t blocks = BlockEdge::size(states[up], states[v]);
+        if (blocks > size - used) break;
+        const uint8_t* const first = support + used;
+        if (std::find(first, first + blocks, uint8_t(0)) != first + blocks)
+            result[v] = std::make_shared<const BlockEdge>(first, states[up], states[v]);
+        used += blocks;
+    }
+    if (support && used != size)
+        throw std::invalid_argument("the support has " + std::to_string(size) +
+                                    " blocks, which does not fit the structure");
+    return result;
 }
 
 }  // namespace neuralcodec

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace neuralcodec {
@@ -40,5 +41,11 @@ struct BlockEdge {
 
     static size_t size(int32_t parent_states, int32_t states);  // of the support
 };
+
+// The blocks of each node's transitions from the whole support (nullptr: every transition is stored); nullptr
+// for the root, and for edges of which every block is stored. Throws std::invalid_argument if the sizes do
+// not fit.
+std::vector<std::shared_ptr<const BlockEdge>> block_edges(const uint8_t* support, size_t size, size_t nodes,
+                                                          const int32_t* parent, const int32_t* states);
 
 }  // namespace neuralcodec
