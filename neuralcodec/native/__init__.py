@@ -99,7 +99,7 @@ def decode_tensor(body: bytes, rows: int, cols: int, threads: int | None = None)
 def _structure(*arrays: NDArray[Any], support: NDArray[np.bool_] | None) -> Any:
     blocks = np.zeros(0, np.uint8) if support is None else np.ascontiguousarray(support, dtype=np.uint8)
     whole: list[Any] = [np.ascontiguousarray(a, dtype=np.int32) for a in arrays]
-    return _native.Structure(*whole, blocks)
+    return _native.Structure(*whole, blocks)  # type: ignore[call-arg]
 
 
 def pack_transitions(
