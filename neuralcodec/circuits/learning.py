@@ -181,6 +181,14 @@ class _Run:
         statistics = Parameters(*(np.zeros_like(getattr(theta, name)) for name in FIELDS))
         return Checkpoint(structure, theta, statistics, epoch=0, step=0, best=None, best_bpd=np.inf)
 
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The training signals of an epoch in random order: all, or the next part of a pass over many."""
+        n, size = len(self.train), self.recipe.epoch_signals
+        parts = max(1, -(-n // size))
+        turn, part = divmod(epoch, parts)
+        shuffled = np.random.default_rng([self.recipe.seed, 2, turn]).permutation(n)
+        return shuffled[part * n // parts : (part + 1) * n // parts]
+
     def stage_of(self, epoch: int) -> tuple[int, int, int]:
         """(stage, its first epoch, its epochs) of an epoch."""
         first = 0
@@ -198,7 +206,7 @@ class _Run:
         structure, theta, statistics = state.structure, state.theta.copy(), state.statistics.copy()
         learner = learner_of(structure)
         sums = tuple(np.empty_like(values) for values in theta.arrays)
-        order = np.random.default_rng([self.recipe.seed, 2, state.epoch]).permutation(len(self.train))
+        order = self.order(state.epoch)
         batches = _batches(order, self.recipe.batch)
         total, step = 0.0, state.step
         for i, rows in enumerate(batches):

@@ -14,6 +14,7 @@ class Recipe:
     Attributes:
         latents: states of every latent node at the end.
         epochs: passes over the training signals, spread over the stages of growth.
+        epoch_signals: of more signals than that, an epoch takes the next so many, and a pass several epochs.
         structure: "hclt" (a Chow-Liu tree of latents), "hmm" (a chain) or "binary" (a balanced binary tree).
         emission: "shared" (mixtures of a basis that all samples share) or "free".
         basis: distributions in the shared basis.
@@ -31,6 +32,7 @@ class Recipe:
 
     latents: int = 32
     epochs: int = 20
+    epoch_signals: int = 60_000
     structure: Literal["hclt", "hmm", "binary"] = "hclt"
     emission: Literal["shared", "free"] = "shared"
     basis: int = 64
@@ -51,6 +53,7 @@ class Recipe:
         checks = {
             "latents": 1 <= self.latents <= 4096,
             "epochs": self.epochs >= 1,
+            "epoch_signals": self.epoch_signals >= 1,
             "structure": self.structure in ("hclt", "hmm", "binary"),
             "emission": self.emission in ("shared", "free"),
             "basis": 1 <= self.basis <= 4096,

@@ -68,6 +68,15 @@ def pc(
     basis: Annotated[
         int, option("--basis", metavar="K", least=1, most=4096, help="Distributions in the shared basis.")
     ] = DEFAULT.basis,
+    transitions: Annotated[
+        int | None,
+        option(
+            "--transitions",
+            metavar="T",
+            least=16,
+            help="Transitions kept an edge, on average; all by default.",
+        ),
+    ] = DEFAULT.transitions,
     start_latents: Annotated[
         int, option("--start-latents", metavar="M", least=1, help="States in the first stage; they double.")
     ] = DEFAULT.start_latents,
@@ -129,7 +138,7 @@ def pc(
         raise UnsupportedInput("--resume goes on from a checkpoint: name its file with --checkpoint")
     settings: dict[str, Any] = {
         "latents": latents, "epochs": epochs, "structure": structure, "emission": emission, "basis": basis,
-        "start_latents": start_latents, "batch": batch, "first_rate": first_rate, "last_rate": last_rate,
+        "transitions": transitions, "start_latents": start_latents, "batch": batch, "first_rate": first_rate, "last_rate": last_rate,
         "growth_noise": growth_noise, "pseudocount": pseudocount, "validation": validation,
         "patience": patience, "seed": seed,
     }  # fmt: skip
