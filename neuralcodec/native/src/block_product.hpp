@@ -11,9 +11,20 @@ using neuralcodec::Block;
 using neuralcodec::kBlock;
 using neuralcodec::Strips;
 
-// `out` rows of c from the blocks of one strip; `depth` is the length of b (its rows), for a ragged last
-// block. Along a block row entry (out, k) of a block is at out * stride + k, along a block column at k *
-// stride + out.
+// acc += column k of a block times one row of b. Along a block row entry (i, k) of a block is at i * stride +
+// k, along a block column at k * stride + i.
+template <bool columns, int out, int vectors>
+__attribute__((always_inline)) inline void strip_step(Vec (&acc)[out][vectors], const float* a,
+                                                      int64_t stride, int k, const float* row) {
+    Vec right[vectors];
+    for (int j = 0; j < vectors; ++j) right[j] = load(row + j * kLanes);
+    for (int i = 0; i < out; ++i) {
+        const Vec left = splat(columns ? a[k * stride + i] : a[i * stride + k]);
+        for (int j = 0; j < vectors; ++j) acc[i][j] = acc[i][j] + left * right[j];
+    }
+}
+
+// `out` rows of c from the blocks of one strip; `depth` is the number of rows of b, for a ragged last block.
 template <bool columns, int out, int vectors>
 __attribute__((always_inline)) inline void strip_tile(float* c, int64_t ldc, const float* entries,
                                                       const Block* block, const Block* end, const float* b,
@@ -21,25 +32,16 @@ __attribute__((always_inline)) inline void strip_tile(float* c, int64_t ldc, con
     Vec acc[out][vectors];
     for (int i = 0; i < out; ++i)
         for (int j = 0; j < vectors; ++j) acc[i][j] = Vec{};
-    const auto add = [&](const float* a, int64_t stride, int k, const float* row) {
-        Vec right[vectors];
-        for (int j = 0; j < vectors; ++j) right[j] = load(row + j * kLanes);
-        for (int i = 0; i < out; ++i) {
-            const Vec left = splat(columns ? a[k * stride + i] : a[i * stride + k]);
-            for (int j = 0; j < vectors; ++j) acc[i][j] = acc[i][j] + left * right[j];
-        }
-    };
-    for (; block != end; ++block) {
-        const float* const a = entries + block->offset;
-        const int64_t stride = block->stride;
-        const int first = kBlock * block->across;
-        const float* const row = b + first * ldb;
-        if (__builtin_expect(depth - first >= kBlock, 1)) {
-            for (int k = 0; k < kBlock; ++k) add(a, stride, k, row + k * ldb);
-        } else {
-            for (int k = 0; k < depth - first; ++k) add(a, stride, k, row + k * ldb);
-        }
+    // only the last block can be ragged: blocks are in ascending order
+    const Block* whole = end;
+    if (block != end && kBlock * (end[-1].across + 1) > depth) --whole;
+    for (; block != whole; ++block) {
+        const float *const a = entries + block->offset, *const row = b + kBlock * block->across * ldb;
+        for (int k = 0; k < kBlock; ++k) strip_step<columns>(acc, a, block->stride, k, row + k * ldb);
     }
+    for (; block != end; ++block)
+        for (int k = kBlock * block->across; k < depth; ++k)
+            strip_step<columns>(acc, entries + block->offset, block->stride, k % kBlock, b + k * ldb);
     for (int i = 0; i < out; ++i)
         for (int j = 0; j < vectors; ++j) store(c + i * ldc + j * kLanes, acc[i][j]);
 }
