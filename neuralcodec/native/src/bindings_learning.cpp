@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "bindings.hpp"
+#include "float_state.hpp"
 #include "learning.hpp"
 #include "threads.hpp"
 
@@ -70,6 +71,7 @@ class Learner {
                          [&](size_t, size_t w) { sums_[w].assign(count_floats(), 0.0f); });
             std::vector<std::unique_ptr<float[]>> scratch(threads);
             run_jobs(tiles, threads, true, [&](size_t t, size_t worker) {
+                const FloatState fast(FloatState::Subnormals::flushed);
                 if (!scratch[worker])
                     scratch[worker].reset(new float[kernels.scratch_floats(circuit_, tile) + 16]);
                 float* aligned = scratch[worker].get();
@@ -233,6 +235,7 @@ void maximisation(Mutable1<float> theta, Mutable1<float> statistics, Array1<floa
     nb::gil_scoped_release release;
     const size_t block = std::max<size_t>(1, rows * 65536 / (n + 1));
     run_jobs((rows + block - 1) / block, threads, false, [&](size_t b, size_t) {
+        const FloatState fast(FloatState::Subnormals::flushed);
         learning_kernels().maximisation(theta.data(), statistics.data(), counts.data(),
                                         offset.data() + b * block, std::min(block, rows - b * block), rate,
                                         scale, pseudocount);

@@ -37,6 +37,8 @@ __attribute__((always_inline)) inline void strip_tile(float* c, int64_t ldc, con
     if (block != end && kBlock * (end[-1].across + 1) > depth) --whole;
     for (; block != whole; ++block) {
         const float *const a = entries + block->offset, *const row = b + kBlock * block->across * ldb;
+        // unrolled, all loads of a block would come first, and sums would be spilled
+#pragma GCC unroll 1
         for (int k = 0; k < kBlock; ++k) strip_step<columns>(acc, a, block->stride, k, row + k * ldb);
     }
     for (; block != end; ++block)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "blocks.hpp"
+#include "float_state.hpp"
 
 namespace neuralcodec {
 
@@ -94,18 +95,6 @@ struct WalkKernels {
 extern const WalkKernels walk_scalar;
 extern const WalkKernels walk_avx2;
 extern const WalkKernels walk_avx512;
-
-// Decodes with round-to-nearest and subnormals kept, and gives the caller's state back.
-class FloatState {
-  public:
-    FloatState();
-    ~FloatState();
-    FloatState(const FloatState&) = delete;
-    FloatState& operator=(const FloatState&) = delete;
-
-  private:
-    uint64_t saved_;
-};
 
 // The path to use: `forced` ("scalar", "avx2", "avx512"), or the best this processor has when empty.
 const WalkKernels& walk_kernels(const std::string& forced);

@@ -9,18 +9,19 @@
 namespace neuralcodec {
 
 #if defined(__x86_64__)
-// MXCSR: all exceptions masked, round to nearest, FTZ and DAZ off.
-FloatState::FloatState() : saved_(_mm_getcsr()) {
-    _mm_setcsr(0x1F80);
+// MXCSR: all exceptions masked, round to nearest, FTZ (bit 15) and DAZ (bit 6) on or off.
+FloatState::FloatState(Subnormals subnormals) : saved_(_mm_getcsr()) {
+    _mm_setcsr(subnormals == Subnormals::kept ? 0x1F80 : 0x9FC0);
 }
 FloatState::~FloatState() {
     _mm_setcsr(uint32_t(saved_));
 }
 #elif defined(__aarch64__)
-FloatState::FloatState() {
+// FPCR: round to nearest, no trapping, FZ (bit 24) on or off.
+FloatState::FloatState(Subnormals subnormals) {
     __asm__ volatile("mrs %0, fpcr" : "=r"(saved_));
-    const uint64_t plain = 0;  // round to nearest, no flush to zero, no trapping
-    __asm__ volatile("msr fpcr, %0" : : "r"(plain));
+    const uint64_t mode = subnormals == Subnormals::kept ? 0 : uint64_t(1) << 24;
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode));
 }
 FloatState::~FloatState() {
     __asm__ volatile("msr fpcr, %0" : : "r"(saved_));
