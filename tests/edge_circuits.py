@@ -73,6 +73,7 @@ def edge_circuit(
         alphabet=alphabet.astype(np.int32),
         emission=emission.astype(np.int32),
         basis_size=tuple(int(size) for size in rng.choice(ranks, len(bases))),
+        floor=int(rng.choice([0, 40])),
     ).validate()
     if pruned:
         structure = with_support(rng, structure, pruned)
@@ -118,6 +119,7 @@ def subnormal_circuit() -> Circuit:
         alphabet=np.full(size, 2),
         emission=np.zeros(size, int),
         basis_size=(),
+        floor=0,
     ).validate()
     none, same = np.zeros(0, np.uint16), np.eye(2, dtype=np.uint16).ravel()
     levels = Levels(

@@ -138,6 +138,7 @@ def low_rank(structure: TreeStructure, rank: int) -> TreeStructure:
         alphabet=structure.alphabet,
         emission=emission,
         basis_size=structure.basis_size,
+        floor=structure.floor,
     ).validate()
 
 

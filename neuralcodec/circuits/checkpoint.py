@@ -56,6 +56,7 @@ def save_checkpoint(path: str | os.PathLike[str], recipe: Recipe, data: str, sta
         "shape": state.structure.shape,
         "dtype": state.structure.dtype.name,
         "basis_size": state.structure.basis_size,
+        "floor": state.structure.floor,
         "epoch": state.epoch,
         "step": state.step,
         "best_bpd": state.best_bpd,
@@ -99,6 +100,7 @@ def load_checkpoint(
         **{name: arrays[name] for name in _STRUCTURE},
         basis_size=tuple(facts["basis_size"]),
         support=arrays.get("support"),
+        floor=facts.get("floor", TreeStructure.floor),
     ).validate()
     tables = {
         label: Parameters(*(arrays[f"{label}.{name}"] for name in FIELDS))

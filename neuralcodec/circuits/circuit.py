@@ -54,7 +54,15 @@ class Circuit:
         s = self.structure
         sizes = np.array(s.basis_size, np.int32)
         return CircuitKernel(
-            s.parent, s.variable, s.states, s.alphabet, s.emission, *self.levels.arrays, sizes, s.support
+            s.parent,
+            s.variable,
+            s.states,
+            s.alphabet,
+            s.emission,
+            *self.levels.arrays,
+            sizes,
+            s.support,
+            s.floor,
         )
 
     def log2_likelihood(
@@ -87,6 +95,8 @@ class Circuit:
             "emission": s.emission[None] + 1,
             "root": levels.root[None],
         }
+        if s.floor:
+            tensors["floor"] = np.array([[s.floor]])
         for name in _TABLES:
             widths = s.row_widths(name)
             values = getattr(levels, name)
@@ -192,6 +202,7 @@ def _read_structure(tensors: dict[str, NDArray[Any]]) -> TreeStructure:
         _take(tensors, "alphabet", limit=MAX_VARIABLES).astype(np.int32),
         _take(tensors, "emission", nodes).astype(np.int32) - 1,
         tuple(sizes),
+        floor=_read_floor(tensors),
     ).validate()
     for b, width in enumerate(structure.basis_alphabet):
         if tensors[f"basis.{b}"].shape[1] != width:
@@ -199,6 +210,15 @@ def _read_structure(tensors: dict[str, NDArray[Any]]) -> TreeStructure:
                 f"basis {b} has {tensors[f'basis.{b}'].shape[1]} values; its nodes have {width}"
             )
     return structure
+
+
+def _read_floor(tensors: dict[str, NDArray[Any]]) -> int:
+    if "floor" not in tensors:
+        return 0
+    floor = int(_take(tensors, "floor", 1)[0])
+    if floor == 0:
+        raise InvalidModel("the floor of priors is 0; a model without one lacks the tensor")
+    return floor
 
 
 def _read_rows(name: str, widths: NDArray[np.int64], tensors: dict[str, NDArray[Any]]) -> NDArray[Any]:

@@ -98,8 +98,7 @@ def decode_tensor(body: bytes, rows: int, cols: int, threads: int | None = None)
 
 def _structure(*arrays: NDArray[Any], support: NDArray[np.bool_] | None) -> Any:
     blocks = np.zeros(0, np.uint8) if support is None else np.ascontiguousarray(support, dtype=np.uint8)
-    whole: list[Any] = [np.ascontiguousarray(a, dtype=np.int32) for a in arrays]
-    return _native.Structure(*whole, blocks)  # type: ignore[call-arg]
+    return _native.Structure(blocks, *(np.ascontiguousarray(a, dtype=np.int32) for a in arrays))
 
 
 def pack_transitions(
@@ -131,6 +130,7 @@ class CircuitKernel:
         basis_size: int32, distributions in each shared basis.
         support: bool, the blocks of 4 x 4 transitions that are stored, None for all
             (:class:`neuralcodec.circuits.structure.TreeStructure`).
+        floor: entries of a prior message are at least 2^-floor; 0: no floor.
 
     Raises:
         InvalidModel: the arrays break a rule of the format; the message names the node.
@@ -150,12 +150,13 @@ class CircuitKernel:
         basis: NDArray[Any],
         basis_size: NDArray[Any],
         support: NDArray[np.bool_] | None = None,
+        floor: int = 0,
     ) -> None:
         self.variables = len(alphabet)
         structure = _structure(parent, variable, states, alphabet, emission, basis_size, support=support)
         levels = (np.ascontiguousarray(a, dtype=np.uint16) for a in (root, transition, weight, free, basis))
         try:
-            self._coder = _native.CircuitCoder(structure, *levels)
+            self._coder = _native.CircuitCoder(structure, floor, *levels)
         except ValueError as error:
             raise InvalidModel(str(error)) from None
 

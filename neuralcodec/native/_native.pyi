@@ -6,19 +6,20 @@ from numpy.typing import NDArray
 class Structure:
     def __init__(
         self,
+        support: NDArray[Any],
         parent: NDArray[Any],
         variable: NDArray[Any],
         states: NDArray[Any],
         alphabet: NDArray[Any],
         emission: NDArray[Any],
         basis_size: NDArray[Any],
-        support: NDArray[Any],
     ) -> None: ...
 
 class CircuitCoder:
     def __init__(
         self,
         structure: Structure,
+        floor: int,
         root: NDArray[Any],
         transition: NDArray[Any],
         weight: NDArray[Any],

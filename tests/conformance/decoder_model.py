@@ -55,6 +55,8 @@ class Model:
     dtype: int
     shape: tuple[int, ...]
     nodes: list[Node]
+    floor: np.float32
+    """Of the entries of prior messages."""
 
     def path_states(self) -> int:
         """Return the largest sum of states on a path from the root."""
@@ -204,6 +206,11 @@ def _read_circuit(identity: bytes, matrices: dict[str, Matrix]) -> Model:
     free = _deal(tensors, "free", [(v, tree.alphabet[v], tree.states[v]) for v in tree.users(0)])
     shared = [(v, len(bases[e - 1]), tree.states[v]) for v, e in enumerate(tree.emission) if e > 0]
     weights = _deal(tensors, "weight", shared)
+    floor = np.float32(0)
+    if "floor" in matrices:
+        exponent = int(tensors.take("floor", 1, 1)[0, 0])
+        must(1 <= exponent <= 100, "the floor is out of range")
+        floor = np.float32(2.0**-exponent)
     must(not tensors.tensors, f"there is no tensor {next(iter(tensors.tensors), '')} in this circuit")
     symbols = {v: bases[e - 1] for v, e in enumerate(tree.emission) if e > 0} | free
     cumulative = {id(counts): _cumulative(counts) for counts in symbols.values()}
@@ -221,7 +228,7 @@ def _read_circuit(identity: bytes, matrices: dict[str, Matrix]) -> Model:
         )
         for v in range(len(tree.parent))
     ]
-    return Model(identity, tree.dtype, tree.shape, nodes)
+    return Model(identity, tree.dtype, tree.shape, nodes, floor)
 
 
 def _check_preorder(steps: list[int]) -> list[int]:

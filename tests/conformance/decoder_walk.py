@@ -32,7 +32,7 @@ def decode_group(data: bytes, n: int, missing: NDArray[np.bool_] | None, model: 
         else:
             assert node.prior is not None
             prior = np.repeat(node.prior[:, None], n, axis=1)
-        pi[v] = normalise(prior)
+        pi[v] = np.maximum(normalise(prior), model.floor)
         lam[v] = np.ones((node.states, n), np.float32)
         if node.variable >= 0:
             _emit(node, coder, pi[v], lam[v], values[:, node.variable], absent[:, node.variable])

@@ -55,7 +55,7 @@ def make_case(name: str, circuit: Circuit, groups: Sequence[bytes], n: int, grou
     parts = [struct.pack("<3I", s.nodes, s.variables, len(s.basis_size))]
     parts += [array.astype("<i4").tobytes() for array in arrays]
     support = np.zeros(0, np.bool_) if s.support is None else s.support
-    parts.append(struct.pack("<I", len(support)) + support.tobytes())
+    parts.append(struct.pack("<I", len(support)) + support.tobytes() + struct.pack("<I", s.floor))
     levels = [getattr(circuit.levels, field).astype("<u2") for field in FIELDS]
     parts += [struct.pack("<I", len(array)) + array.tobytes() for array in levels]
     parts.append(struct.pack("<3I", n, group, holes is not None))

@@ -116,6 +116,7 @@ class Reader {
 struct Case {
     std::vector<int32_t> parent, variable, states, emission, alphabet, basis_size;
     std::vector<uint8_t> support;
+    int32_t floor;
     std::array<std::vector<uint16_t>, 5> levels;
     int32_t signals, group;
     std::vector<uint8_t> mask;
@@ -127,6 +128,7 @@ struct Case {
         alphabet = in.take<int32_t>(variables);
         basis_size = in.take<int32_t>(bases);
         support = in.take<uint8_t>(in.number());
+        floor = int32_t(in.number());
         for (auto& array : levels) array = in.take<uint16_t>(in.number());
         signals = int32_t(in.number());
         group = int32_t(in.number());
@@ -151,7 +153,8 @@ struct Case {
                 part(3),
                 part(4),
                 block_edges(support.empty() ? nullptr : support.data(), support.size(), parent.size(),
-                            parent.data(), states.data())};
+                            parent.data(), states.data()),
+                floor};
     }
     Group part(std::vector<uint16_t>& x, size_t g) const {
         const size_t first = g * size_t(group), width = alphabet.size();

@@ -54,9 +54,9 @@ nb::object tensor_decode(nb::bytes body, size_t rows, size_t cols, size_t thread
 
 class CircuitCoder {
   public:
-    CircuitCoder(const Structure& s, Array1<uint16_t> root, Array1<uint16_t> transition,
+    CircuitCoder(const Structure& s, int32_t floor, Array1<uint16_t> root, Array1<uint16_t> transition,
                  Array1<uint16_t> weight, Array1<uint16_t> free, Array1<uint16_t> basis)
-        : circuit_(expand(arrays(s, root, transition, weight, free, basis))) {}
+        : circuit_(expand(arrays(s, root, transition, weight, free, basis, floor))) {}
 
     nb::list encode(Array2<uint16_t> x, nb::object missing, int32_t group, size_t threads,
                     const std::string& simd) const {
@@ -130,7 +130,8 @@ class CircuitCoder {
     }
 
     static CircuitArrays arrays(const Structure& s, Array1<uint16_t> root, Array1<uint16_t> transition,
-                                Array1<uint16_t> weight, Array1<uint16_t> free, Array1<uint16_t> basis) {
+                                Array1<uint16_t> weight, Array1<uint16_t> free, Array1<uint16_t> basis,
+                                int32_t floor) {
         s.check();
         return {int32_t(s.parent.size()),
                 int32_t(s.alphabet.size()),
@@ -146,7 +147,8 @@ class CircuitCoder {
                 {weight.data(), weight.size()},
                 {free.data(), free.size()},
                 {basis.data(), basis.size()},
-                s.blocks()};
+                s.blocks(),
+                floor};
     }
 
     static size_t group_count(size_t n, int32_t group) {
@@ -234,13 +236,13 @@ nb::tuple pack_transitions(const Structure& s, Array1<uint16_t> dense) {
 
 NB_MODULE(_native, m) {
     nb::class_<Structure>(m, "Structure")
-        .def("__init__", [](Structure* self, Array1<int32_t> parent, Array1<int32_t> variable,
-                            Array1<int32_t> states, Array1<int32_t> alphabet, Array1<int32_t> emission,
-                            Array1<int32_t> basis_size, Array1<uint8_t> support) {
+        .def("__init__", [](Structure* self, Array1<uint8_t> support, Array1<int32_t> parent,
+                            Array1<int32_t> variable, Array1<int32_t> states, Array1<int32_t> alphabet,
+                            Array1<int32_t> emission, Array1<int32_t> basis_size) {
             new (self) Structure{parent, variable, states, alphabet, emission, basis_size, support};
         });
     nb::class_<CircuitCoder>(m, "CircuitCoder")
-        .def(nb::init<const Structure&, Array1<uint16_t>, Array1<uint16_t>, Array1<uint16_t>,
+        .def(nb::init<const Structure&, int32_t, Array1<uint16_t>, Array1<uint16_t>, Array1<uint16_t>,
                       Array1<uint16_t>, Array1<uint16_t>>())
         .def("encode", &CircuitCoder::encode, "x"_a, "missing"_a.none(), "group"_a, "threads"_a, "simd"_a)
         .def("decode", &CircuitCoder::decode, "groups"_a, "n"_a, "missing"_a.none(), "group"_a, "threads"_a,

@@ -1,6 +1,7 @@
 #include "circuit.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <stdexcept>
 
@@ -10,6 +11,7 @@ namespace neuralcodec {
 namespace {
 
 constexpr int32_t kMaxStates = 4096, kMaxAlphabet = 4096, kMaxNodes = 131072;
+constexpr int32_t kMaxFloor = 100;
 constexpr uint32_t kMaxLevel = 4095;
 constexpr uint64_t kMaxRowSum = uint64_t(1) << 24;
 constexpr uint64_t kMaxTables = uint64_t(1) << 28;  // entries of all derived tables: 1 GiB
@@ -94,6 +96,8 @@ Circuit::Circuit(const CircuitArrays& a) {
     view_.count = a.nodes;
     view_.variables = a.variables;
     view_.prior = prior_.data();
+    if (a.floor < 0 || a.floor > kMaxFloor) refuse("the floor of priors is out of range");
+    view_.floor = a.floor ? std::ldexp(1.0f, -a.floor) : 0.0f;
     view_.slot_states = slot_states_.data();
     view_.slots = int32_t(slot_states_.size());
     for (const Node& n : nodes_) {

@@ -32,6 +32,7 @@ struct CircuitView {
     int32_t count, variables;
     int32_t max_states, max_rank, max_alphabet;
     const float* prior;
+    float floor;                 // of the entries of prior messages
     const int32_t* slot_states;  // states that each slot has room for
     int32_t slots;
 };
@@ -46,6 +47,7 @@ struct CircuitArrays {
     const int32_t *parent, *variable, *states, *alphabet, *emission, *basis_size;
     Levels root, transition, weight, free, basis;
     std::vector<std::shared_ptr<const BlockEdge>> blocks;  // of each node's transitions
+    int32_t floor;                                         // priors are at least 2^-floor; 0: no floor
 };
 
 // Owns the tables. Throws std::invalid_argument, naming the node, for anything docs/format.md refuses.

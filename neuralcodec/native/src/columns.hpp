@@ -43,14 +43,14 @@ inline void multiply(float* out, int64_t ldo, Columns a, Columns b, int rows, in
         for (int j = 0; j < cols; j += kLanes) store(out + r * ldo + j, a.at(r, j) * b.at(r, j));
 }
 
-// Per column: divide by the sum (format.md, "normalise").
-inline void normalise(float* p, int states, int cols) {
+// Per column: divide by the sum, and let no entry fall below the floor (format.md, "normalise" and 7.3).
+inline void normalise(float* p, int states, int cols, float floor) {
     for (int j = 0; j < cols; j += kLanes) {
         Vec sum{};
         for (int z = 0; z < states; ++z) sum = sum + load(p + int64_t(z) * cols + j);
         const Vec r = splat(1.0f) / sum;
         for (int z = 0; z < states; ++z)
-            store(p + int64_t(z) * cols + j, load(p + int64_t(z) * cols + j) * r);
+            store(p + int64_t(z) * cols + j, maximum(load(p + int64_t(z) * cols + j) * r, splat(floor)));
     }
 }
 

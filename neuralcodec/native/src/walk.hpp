@@ -238,7 +238,7 @@ class Walk {
                 product(own.prior, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states,
                         lanes_, up.states);
         }
-        normalise(own.prior, node.states, lanes_);
+        normalise(own.prior, node.states, lanes_, circuit_.floor);
         if (node.emission != Emission::silent) code(node, own.prior);
         if (node.informs) observe(node, own);
     }
