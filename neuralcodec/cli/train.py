@@ -74,7 +74,7 @@ def pc(
             "--transitions",
             metavar="T",
             least=16,
-            help="Transitions kept an edge, on average; all by default.",
+            help="Transitions an edge keeps on average: fewer are faster.",
         ),
     ] = DEFAULT.transitions,
     start_latents: Annotated[
@@ -138,7 +138,8 @@ def pc(
         raise UnsupportedInput("--resume goes on from a checkpoint: name its file with --checkpoint")
     settings: dict[str, Any] = {
         "latents": latents, "epochs": epochs, "structure": structure, "emission": emission, "basis": basis,
-        "transitions": transitions, "start_latents": start_latents, "batch": batch, "first_rate": first_rate, "last_rate": last_rate,
+        "transitions": transitions, "start_latents": start_latents, "batch": batch,
+        "first_rate": first_rate, "last_rate": last_rate,
         "growth_noise": growth_noise, "pseudocount": pseudocount, "validation": validation,
         "patience": patience, "seed": seed,
     }  # fmt: skip
