@@ -66,7 +66,7 @@ class ArchiveEncoder:
         self._kind = codec.signal
         self._held: list[Samples] = []
         self._metadata: list[Metadata] = []
-        self._count = 0
+        self._count = self._before = 0
         self._first = "the first is"
 
     @classmethod
@@ -83,9 +83,20 @@ class ArchiveEncoder:
         if writer.group > codec.group_limit:
             raise CorruptFile(f"groups of {writer.group} are more than its model takes", "header")
         encoder = cls(file, codec, **{**options, "group": writer.group})
+        encoder._before = writer.signals
         encoder._group, encoder._first = writer.group, "those of the archive are"
         encoder._start(writer, kind)
         return encoder
+
+    @property
+    def codec(self) -> Codec:
+        """What the signals are coded with."""
+        return self._codec
+
+    @property
+    def signals(self) -> int:
+        """Number of signals in the archive so far, with those that were there before."""
+        return self._before + self._count
 
     def __len__(self) -> int:
         """Number of signals appended here."""

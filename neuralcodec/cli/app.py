@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from neuralcodec.cli import VERBS
+from neuralcodec.cli.console import ERROR, fail
 from neuralcodec.cli.parameters import for_typer
 
 _HELP = """Compress images and arrays with probability models, without loss.
@@ -23,6 +25,27 @@ Examples:
 """
 
 
+class _OneLine(TyperGroup):
+    """Tells what is wrong with a command line as the verbs tell their errors: in one line, with code 2."""
+
+    def main(self, args: Any = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        if not (standalone_mode and args):  # nothing given: that is answered with the help text
+            return super().main(args, standalone_mode=standalone_mode, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except Exception as error:
+            # Typer's errors have this method; where their classes are depends on its version.
+            message, show = getattr(error, "format_message", None), getattr(error, "show", None)
+            if message is None or show is None:
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                show()
+                raise SystemExit(ERROR) from None
+            path = getattr(getattr(error, "ctx", None), "command_path", "neuralcodec")
+            fail(f"{message().removesuffix('.')} (see `{path} --help`)")
+        raise SystemExit(code if isinstance(code, int) else 0)
+
+
 def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     """Return an application that knows the given verbs; help on all of them needs all of them.
 
@@ -30,6 +53,7 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     ['info']
     """
     app = typer.Typer(
+        cls=_OneLine,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
