@@ -220,7 +220,7 @@ def _parse_head(data: Buffer) -> Head:
     reader = Reader(data, "header")
     header, archive = Header.read(reader)
     if not archive:
-        raise UnsupportedInput(f"this {KIND} is not an archive: decode it with decompress")
+        raise UnsupportedInput(f"this {KIND} holds one signal, it is not an archive (decompress decodes it)")
     group = reader.varint("the group size", MAX_GROUP, 1)
     expected = crc32(reader.view[: reader.position])
     if bytes(reader.take(CRC_BYTES, "the checksum")) != expected:
