@@ -10,21 +10,23 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from neuralcodec.archives.decoding import ChunkDecoder
-from neuralcodec.codec import Codec
+from neuralcodec.codec import Codec, Fields
 from neuralcodec.container.archive import ArchiveReader, Head, read_head
-from neuralcodec.container.chunk import MAX_GROUP, Chunk, Entry, read_chunk
+from neuralcodec.container.chunk import MAX_GROUP, Chunk, Entry, check_density, read_chunk
 from neuralcodec.container.files import Source
 from neuralcodec.container.header import MAGIC, Header
-from neuralcodec.container.primitives import IDENTITY_BYTES, Reader
+from neuralcodec.container.primitives import IDENTITY_BYTES, Reader, crc32
 from neuralcodec.container.salvage import scan
-from neuralcodec.container.signal import DTYPES, SignalType
+from neuralcodec.container.sections import MASK
+from neuralcodec.container.signal import DTYPES, MAX_SAMPLES, SignalType
 from neuralcodec.errors import CorruptFile, NeuralCodecError, UnsupportedVersion
+from neuralcodec.samples import read_mask
 from neuralcodec.zoo import list_models
 from neuralcodec.zoo.resolve import ModelLike, codec_with
 
 WINDOW = 2**16
 PIECE = 8  # bytes of an identity that tell its model: another's are the same in one of 2^64 cases
+MAX_TRIED_SAMPLES, LEAST_TRIALS = 2**25, 16
 USUAL_GROUPS = (128, 256, 64, 512, 32, 1024, 16, 8, 4, 2, 1)
 
 
@@ -139,24 +141,41 @@ def _codec_in(window: bytes) -> Codec | None:
 def _made_up(source: Source, entry: Entry, codec: Codec, window: bytes) -> Head | None:
     """Return the header with which a chunk decodes, None if none is found."""
     identity = bytes(IDENTITY_BYTES) if codec.model is None else codec.model.identity
+    kinds = list(_kinds(codec, identity, window))
     data = source.read_at(entry.offset, entry.size)
-    for kind in _kinds(codec, identity, window):
-        for group in _group_sizes(entry.n, codec.group_limit):
-            try:
-                chunk = read_chunk(data, group, "chunk")
-            except (CorruptFile, UnsupportedVersion):
-                continue
-            if _decodes(codec, kind, group, chunk):
+    tried = 0
+    for group in _group_sizes(entry.n, codec.group_limit):
+        try:
+            chunk = read_chunk(data, group, "chunk")
+        except (CorruptFile, UnsupportedVersion):
+            continue
+        for shape in dict.fromkeys(kind.shape for kind in kinds):
+            alike = [kind for kind in kinds if kind.shape == shape]
+            kind = _kind_of(codec, alike, group, chunk)
+            if kind is not None:
                 return Header(codec.name, identity, None if kind == codec.signal else kind), group, 0
+            tried += 1
+            # A hostile chunk may be read with every group size.
+            if tried >= max(LEAST_TRIALS, MAX_TRIED_SAMPLES // (entry.n * alike[0].samples)):
+                return None
     return None
 
 
-def _decodes(codec: Codec, kind: SignalType, group: int, chunk: Chunk) -> bool:
+def _kind_of(codec: Codec, kinds: list[SignalType], group: int, chunk: Chunk) -> SignalType | None:
+    """Return the kind, of several of one shape, with which a chunk's checksum holds; None if there is none."""
+    # What the model codes, its own dtype can hold; the checksum then tells which dtype it was.
+    first = kinds[0] if codec.signal is None else replace(kinds[0], dtype=codec.signal.dtype)
+    body = chunk.sections.get(MASK)
     try:
-        next(ChunkDecoder(codec, kind, group, None).decode([(chunk, None)]))
+        check_density(chunk.size, chunk.n * first.nbytes, "chunk")
+        holes = None if body is None else read_mask(codec, body, first.shape, chunk.n)
+        values = codec.decode_many(chunk.groups, Fields(first, holes), chunk.n, group=group)
     except NeuralCodecError:
-        return False
-    return True
+        return None
+    for kind in kinds:
+        if crc32(codec.checked(values.astype(kind.dtype), chunk.groups)) == chunk.checksum:
+            return kind
+    return None
 
 
 def _kinds(codec: Codec, identity: bytes, window: bytes) -> Iterator[SignalType]:
@@ -164,18 +183,18 @@ def _kinds(codec: Codec, identity: bytes, window: bytes) -> Iterator[SignalType]
     own = codec.signal
     for place in _places(window, identity[-PIECE:]):
         with suppress(CorruptFile):
-            told = SignalType.read(Reader(window[place + PIECE :], "header"), 2**31)
+            told = SignalType.read(Reader(window[place + PIECE :], "header"), MAX_SAMPLES)
             if own is None or told.squeezed() == own.squeezed():
                 yield told
     if own is not None:
-        yield own
-        yield from (replace(own, dtype=dtype) for dtype in DTYPES.values() if dtype != own.dtype)
+        others = (dtype for dtype in DTYPES.values() if dtype != own.dtype)
+        yield from (replace(own, dtype=dtype) for dtype in (own.dtype, *others))
 
 
 def _group_sizes(n: int, limit: int) -> Iterator[int]:
     """Yield group sizes, the likely first; of those above n, which all give one group, only the usual."""
     usual = [size for size in USUAL_GROUPS if size <= limit]
     yield from usual
-    yield from (size for size in range(1, min(n, limit, MAX_GROUP) + 1) if size not in usual)
+    yield from (size for size in range(min(n, limit, MAX_GROUP), 0, -1) if size not in usual)
     if limit < MAX_GROUP:
         yield limit

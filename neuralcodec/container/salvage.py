@@ -1,6 +1,5 @@
 """The search for what is whole in a damaged archive: markers are looked for, checksums decide."""
 
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from neuralcodec.container.primitives import MAX_VARINT, MAX_VARINT_BYTES, Reade
 from neuralcodec.errors import CorruptFile, UnsupportedVersion
 
 INDEX_MARKER = b"\x89NCi"
-_ANY_MARKER = re.compile(b"|".join(map(re.escape, (MARKER, INDEX_MARKER))))
+_COMMON = b"\x89NC"  # what both markers start with
 _STEP = 2**20
 _MAX_INDEX = 2**30
 
@@ -185,9 +184,12 @@ def _find_marker(source: Source, offset: int) -> tuple[int, bool] | None:
     window = 256  # small at first: mostly the next chunk follows the last
     while offset < source.size:
         data = bytes(source.read_at(offset, window))
-        found = _ANY_MARKER.search(data)
-        if found is not None:
-            return offset + found.start(), found.group() == INDEX_MARKER
+        place = data.find(_COMMON)
+        while place >= 0:
+            marker = data[place : place + len(MARKER)]
+            if marker in (MARKER, INDEX_MARKER):
+                return offset + place, marker == INDEX_MARKER
+            place = data.find(_COMMON, place + 1)
         offset += max(len(data) - len(MARKER) + 1, 1)
         window = _STEP
     return None

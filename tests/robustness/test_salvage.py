@@ -1,6 +1,7 @@
 """Damage of any kind anywhere: exactly the chunks whose bytes are left come back, and can be made whole again."""
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from small_models import random_signals, small_circuit
 import neuralcodec
 from neuralcodec.archives import Damage, Metadata
 from neuralcodec.container.archive import ArchiveReader
+from neuralcodec.container.chunk import write_chunk
 from neuralcodec.container.files import BufferSource
 from neuralcodec.errors import CorruptFile, NeuralCodecError
 
@@ -173,6 +175,29 @@ def test_width_and_group_size_are_found_without_a_header(dtype: str, group: int)
         assert opened.signal.dtype == dtype.replace("int16", "uint16")
         assert np.array_equal(opened[:], signals)
         assert not opened.damage.header
+
+
+def test_a_description_that_is_left_is_used() -> None:
+    """Masks are coded in rows of the file's own shape, which may differ from the model's in axes of length 1."""
+    signals = SIGNALS.reshape(-1, 1, 3, 1, 2).astype("int16")
+    holes = np.ma.MaskedArray(np.where(signals % 3 == 0, 0, signals), signals % 3 == 0)
+    data = bytearray(neuralcodec.compress_many(holes, CIRCUIT, group=5, chunk=20))
+    data[1] ^= 1
+    with neuralcodec.open_archive(bytes(data), CIRCUIT, salvage=True) as opened:
+        back = opened[:]
+    assert (back.shape, back.dtype) == (holes.shape, holes.dtype)
+    assert np.array_equal(np.ma.getmaskarray(back), holes.mask)
+    assert np.array_equal(np.ma.filled(back, 0), np.ma.filled(holes, 0))
+
+
+def test_chunks_that_fit_every_group_size_take_little_time() -> None:
+    circuit = small_circuit((16, 16), alphabet=2, states=2)
+    n = 1024
+    framed = write_chunk(0, n, [], {}, b"not the samples", n * 256 + 2**26)
+    start = time.process_time()
+    with pytest.raises(CorruptFile, match="no group size and dtype fit"):
+        neuralcodec.open_archive(framed, circuit, salvage=True)
+    assert time.process_time() - start < 20
 
 
 def test_numbers_of_another_length_keep_what_a_chunk_may_claim() -> None:
