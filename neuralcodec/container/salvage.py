@@ -15,7 +15,7 @@ from neuralcodec.container.chunk import (
     read_chunk,
 )
 from neuralcodec.container.files import Source
-from neuralcodec.container.primitives import MAX_VARINT, MAX_VARINT_BYTES, Reader
+from neuralcodec.container.primitives import MAX_VARINT, MAX_VARINT_BYTES, Reader, crc32
 from neuralcodec.errors import CorruptFile, UnsupportedVersion
 
 INDEX_MARKER = b"\x89NCi"
@@ -126,10 +126,13 @@ def _frames(source: Source, start: int) -> Iterator[_Frame]:
 
 def _checksum(source: Source, offset: int, size: int) -> bytes | None:
     """Return the CRC-32 at the end of a frame if it holds, without reading the frame at once."""
-    value, end = 0, offset + size - CRC_BYTES
+    end = offset + size - CRC_BYTES
+    stored = bytes(source.read_at(end, CRC_BYTES))
+    if size <= _STEP:
+        return stored if stored == crc32(source.read_at(offset, end - offset)) else None
+    value = 0
     for at in range(offset, end, _STEP):
         value = zlib.crc32(source.read_at(at, min(_STEP, end - at)), value)
-    stored = bytes(source.read_at(end, CRC_BYTES))
     return stored if stored == value.to_bytes(4, "little") else None
 
 
