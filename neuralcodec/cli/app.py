@@ -20,8 +20,8 @@ Examples:
   neuralcodec encode scans/ -m my.ncm -o s.ncz   one archive of a folder
   neuralcodec models                             the models that are here
 
-`neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found a fault,
-2 an error, told in one line on standard error, 130 interrupted.
+`neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found damage, or
+`repair` or `decode --salvage` lost signals, 2 an error, told in one line on standard error, 130 interrupted.
 """
 
 
