@@ -128,9 +128,9 @@ def _batches(
         data = read_fully(file, n * size)
         whole, rest = divmod(len(data), size)
         if rest or (count is not None and whole < n):
-            told = f"its header promises {count} signals" if count is not None else "that is no whole number"
+            promised = "" if count is None else f", but its header promises {count}"
             raise UnsupportedInput(
-                f"{source} ends {rest} bytes behind signal {done + whole}; {told} of {size} bytes"
+                f"{source} ends {rest} bytes behind its first {done + whole} signals of {size} bytes{promised}"
             )
         if not whole:
             break

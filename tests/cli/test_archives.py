@@ -242,7 +242,7 @@ def test_several_raw_files(installed: str) -> None:
     np.testing.assert_array_equal(decoded("x.ncz"), np.concatenate([digits(5), digits(3, 1)]))
     Path("b.bin").write_bytes(bytes(25))
     invoke("encode", "a.bin", "b.bin", "-m", installed, "--raw", "-o", "y.ncz").assert_error(
-        "b.bin ends 1 bytes behind signal 1"
+        "b.bin ends 1 bytes behind its first 1 signals of 24 bytes"
     )
     assert not Path("y.ncz").exists()
 
