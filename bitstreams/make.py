@@ -6,9 +6,10 @@ has been changed or is gone. Run it from anywhere: `python bitstreams/make.py`.
 """
 
 import hashlib
-import io
+import itertools
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Recipe:
     """How one golden file is made: signals drawn from a model, and options of the coder.
 
     Without `n` it is a single file, else an archive. `missing` is the share of samples that is masked, in the
-    signals before `whole_from`.
+    signals before `whole_from`. `appended` tells how many of the last signals are appended, time by time.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Recipe:
         missing: float = 0.0,
         whole_from: int | None = None,
         metadata: Callable[[int], Metadata] | None = None,
+        appended: tuple[int, ...] = (),
         **options: int,
     ) -> None:
-        self.model, self.n = model, n
+        self.model, self.n, self.appended = model, n, appended
         self.edit, self.missing, self.whole_from = edit, missing, whole_from
         self.metadata, self.options = metadata, options
 
@@ -72,10 +74,15 @@ class Recipe:
                 icc_profile=extra.icc_profile,
                 exif=extra.exif,
             )
-        file = io.BytesIO()
-        with neuralcodec.create_archive(file, circuit, verify=True, **self.options) as archive:
-            archive.append(x, [metadata(i) for i in range(self.n)])
-        return file.getvalue()
+        stops = np.cumsum([self.n - sum(self.appended), *self.appended]).tolist()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "golden.ncz"
+            with neuralcodec.create_archive(path, circuit, verify=True, **self.options) as archive:
+                archive.append(x[: stops[0]], [metadata(i) for i in range(stops[0])])
+            for start, stop in itertools.pairwise(stops):
+                with neuralcodec.append_archive(path, circuit, verify=True) as archive:
+                    archive.append(x[start:stop], [metadata(i) for i in range(start, stop)])
+            return path.read_bytes()
 
 
 def _described(i: int) -> Metadata:
@@ -154,6 +161,10 @@ RECIPES: dict[str, Recipe] = {
     "archive-extreme-any": Recipe("extreme", 150, edit=_any, group=60),
     "archive-extreme-any-mask": Recipe("extreme", 100, edit=_any, missing=0.3),
     "single-extreme-any": Recipe("extreme", edit=_any),
+    "archive-tree-appended": Recipe(
+        "tree", 100, missing=0.2, whole_from=70, metadata=_named, appended=(1, 37, 12), group=8, chunk=24
+    ),
+    "archive-bits-appended": Recipe("bits", 150, appended=(20, 100), group=64, chunk=128),
 }
 
 

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neuralcodec import errors
     from neuralcodec.api import (
+        append_archive,
         compress,
         compress_many,
+        compress_stream,
         create_archive,
         decode_file,
         decompress,
         decompress_many,
+        decompress_stream,
         list_models,
         load_model,
         open_archive,
+        repair_archive,
     )
     from neuralcodec.info import read_info
 
@@ -27,17 +31,21 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "__version__",
+    "append_archive",
     "compress",
     "compress_many",
+    "compress_stream",
     "create_archive",
     "decode_file",
     "decompress",
     "decompress_many",
+    "decompress_stream",
     "errors",
     "list_models",
     "load_model",
     "open_archive",
     "read_info",
+    "repair_archive",
 ]
 
 _MODULES = dict.fromkeys(__all__, "neuralcodec.api") | {"read_info": "neuralcodec.info"}

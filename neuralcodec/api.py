@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,20 +22,24 @@ from neuralcodec.zoo import list_models
 from neuralcodec.zoo.resolve import ModelLike, codec_of, codec_with, load_model
 
 if TYPE_CHECKING:
-    from neuralcodec.archives import Archive, ArchiveEncoder
+    from neuralcodec.archives import Archive, ArchiveEncoder, Damage, Metadata
     from neuralcodec.info import Info
 
 __all__ = [
     "Decoded",
+    "append_archive",
     "compress",
     "compress_many",
+    "compress_stream",
     "create_archive",
     "decode_file",
     "decompress",
     "decompress_many",
+    "decompress_stream",
     "list_models",
     "load_model",
     "open_archive",
+    "repair_archive",
 ]
 
 DEFAULT_MODEL = "pc-mnist"
@@ -252,6 +256,100 @@ def create_archive(
         encoder = ArchiveEncoder(file, codec, **options)
         yield encoder
         encoder.finish()
+
+
+@contextmanager
+def append_archive(
+    path: PathLike, model: ModelLike | None = None, **options: Any
+) -> Iterator["ArchiveEncoder"]:
+    """Add signals to an archive in a ``with`` block; no signal that is there is coded again.
+
+    The archive is copied, and the copy takes its place when the block ends without error: whatever stops it,
+    `path` holds either the old archive, byte for byte, or the new one. Meanwhile the disk holds both.
+
+    Parameters
+    ----------
+    path
+        An archive whose index is whole (:func:`repair_archive` makes it so).
+    model
+        None finds the one that the archive names; another is refused.
+    options
+        Those of :class:`neuralcodec.archives.ArchiveEncoder` but `group`, which is the archive's.
+
+    Raises
+    ------
+    UnsupportedInput
+        A signal is not of the archive's shape and dtype, or the archive is being appended to already.
+    NeuralCodecError
+        As for :func:`open_archive`.
+    """
+    from neuralcodec.archives.append import appending
+
+    with appending(path, model, options) as encoder:
+        yield encoder
+
+
+def repair_archive(
+    damaged: Buffer | PathLike | BinaryIO, target: PathLike | BinaryIO, model: ModelLike | None = None
+) -> "Damage":
+    """Write what is whole of an archive as a whole one (see :mod:`neuralcodec.archives.repair`)."""
+    from neuralcodec.archives.repair import repair_archive
+
+    return repair_archive(damaged, target, model)
+
+
+def compress_stream(
+    xs: Any,
+    target: PathLike | BinaryIO,
+    model: ModelLike = DEFAULT_MODEL,
+    *,
+    batched: bool = False,
+    metadata: "Iterable[Metadata] | None" = None,
+    **options: Any,
+) -> int:
+    """Write signals as an archive as they come, and return how many there were; memory does not grow with them.
+
+    Parameters
+    ----------
+    xs
+        An iterable of signals, a generator say, or an array (n, *shape).
+    target
+        A path, which holds the archive only if all went well, or a binary file, which need not be seekable.
+    model
+        As for :func:`compress`.
+    batched
+        Whether the items are arrays (n, *shape) of n signals each, rather than signals.
+    metadata
+        One for each signal, in an iterable, or None.
+    options
+        Those of :class:`neuralcodec.archives.ArchiveEncoder`.
+
+    Raises
+    ------
+    UnsupportedInput, UnknownModel, InvalidModel, CorruptFile
+        As for :func:`compress_many`.
+
+    >>> import numpy as np
+    >>> file = io.BytesIO()
+    >>> compress_stream((np.full((28, 28), i % 7, np.uint8) for i in range(300)), file, "pc-mnist-fast")
+    300
+    >>> [len(batch) for batch in decompress_stream(file.getvalue())]
+    [300]
+    """
+    with create_archive(target, model, **options) as archive:
+        archive.append(xs, metadata, batched=batched)
+    return len(archive)
+
+
+def decompress_stream(
+    target: Buffer | PathLike | BinaryIO, model: ModelLike | None = None, *, threads: int | None = None
+) -> Iterator[NDArray[Any]]:
+    """Yield the signals of an archive in batches (n, *shape), in order; memory does not grow with the archive.
+
+    Each batch is a chunk whose checksums hold. The parameters and errors are those of :func:`open_archive`.
+    """
+    with open_archive(target, model, threads=threads) as archive:
+        yield from archive.chunks()
 
 
 def _signal(header: Header, codec: Codec) -> SignalType:

@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 from neuralcodec.artifact import MAGIC as MODEL_MAGIC
 from neuralcodec.artifact import parse_header, tensors_of
-from neuralcodec.container.archive import ArchiveReader, Entry
+from neuralcodec.container.archive import ArchiveReader
+from neuralcodec.container.chunk import Entry
 from neuralcodec.container.files import PathLike, Source, open_source
 from neuralcodec.container.header import ARCHIVE, MAGIC, Header
 from neuralcodec.container.primitives import VERSION, Buffer

@@ -57,13 +57,22 @@ def one_signal(x: Any) -> Samples:
     return _as_samples(array[None])
 
 
-def many_signals(xs: Any, batch: int = 1024) -> Iterator[Samples]:
+def many_signals(xs: Any, batch: int = 1024, *, batched: bool = False) -> Iterator[Samples]:
     """Yield batches of signals: slices of an array (n, *shape), or each item of another iterable.
+
+    Parameters
+    ----------
+    xs
+        The array, or the iterable of signals.
+    batch
+        Most signals in a slice.
+    batched
+        Whether the items of an iterable are arrays (n, *shape) rather than signals.
 
     Raises
     ------
     UnsupportedInput
-        As in :func:`one_signal`, naming the signal.
+        As in :func:`one_signal`, naming the signal (or the batch).
     """
     if isinstance(xs, np.ndarray):
         yield from _slices(xs, batch)
@@ -74,9 +83,12 @@ def many_signals(xs: Any, batch: int = 1024) -> Iterator[Samples]:
         )
     for number, x in enumerate(xs):
         try:
-            yield one_signal(x)
+            if batched:
+                yield from _slices(_as_array(x), batch)
+            else:
+                yield one_signal(x)
         except UnsupportedInput as error:
-            raise UnsupportedInput(f"signal {number}: {error}") from None
+            raise UnsupportedInput(f"{'batch' if batched else 'signal'} {number}: {error}") from None
 
 
 def _slices(xs: NDArray[Any], batch: int) -> Iterator[Samples]:

@@ -6,7 +6,7 @@ for, modules import what they need where they need it, and Typer is called for w
 
 from collections.abc import Callable
 
-VERBS = ("encode", "decode", "info", "verify", "models", "train", "sample")
+VERBS = ("encode", "decode", "info", "verify", "repair", "models", "train", "sample")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        1 if `verify` or `decode --salvage` found a fault, 2 for an error, 130 if interrupted, 143 if
+        1 if `verify`, `repair` or `decode --salvage` found a fault, 2 for an error, 130 if interrupted, 143 if
         terminated, 129 if its terminal was closed.
     """
     import signal

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from neuralcodec.cli import VERBS
+from neuralcodec.cli.console import ERROR, fail
 from neuralcodec.cli.parameters import for_typer
 
 _HELP = """Compress images and arrays with probability models, without loss.
@@ -18,9 +20,30 @@ Examples:
   neuralcodec encode scans/ -m my.ncm -o s.ncz   one archive of a folder
   neuralcodec models                             the models that are here
 
-`neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found a fault,
-2 an error, told in one line on standard error, 130 interrupted.
+`neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found damage, or
+`repair` or `decode --salvage` lost signals, 2 an error, told in one line on standard error, 130 interrupted.
 """
+
+
+class _OneLine(TyperGroup):
+    """Tells what is wrong with a command line as the verbs tell their errors: in one line, with code 2."""
+
+    def main(self, args: Any = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        if not (standalone_mode and args):  # nothing given: that is answered with the help text
+            return super().main(args, standalone_mode=standalone_mode, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except Exception as error:
+            # Typer's errors have this method; where their classes are depends on its version.
+            message, show = getattr(error, "format_message", None), getattr(error, "show", None)
+            if message is None or show is None:
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                show()
+                raise SystemExit(ERROR) from None
+            path = getattr(getattr(error, "ctx", None), "command_path", "neuralcodec")
+            fail(f"{message().removesuffix('.')} (see `{path} --help`)")
+        raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
@@ -30,6 +53,7 @@ def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
     ['info']
     """
     app = typer.Typer(
+        cls=_OneLine,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -7,14 +7,25 @@ with), "samples" (SHA-256 of the sample strings of all signals, in order, as doc
 "dtype", and "metadata" (SHA-256 of name, ICC profile and EXIF of each signal, each after its length as a u32).
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from neuralcodec.errors import CorruptFile, NeuralCodecError, NotNeuralCodecFile, UnsupportedInput
+from neuralcodec.errors import (
+    CorruptFile,
+    NeuralCodecError,
+    NotNeuralCodecFile,
+    UnknownModel,
+    UnsupportedInput,
+    WrongModel,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +55,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Result:
-    """What a check gave: `error` is None if all is well; `signals` and `samples` are None for a model file."""
+    """What a check gave.
+
+    `error` is None if all is well; `checked` is false if nothing can be said, for want of the model or the file.
+    `signals` and `samples` are None for a model file.
+    """
 
     path: str
     kind: str | None = None
@@ -52,6 +67,7 @@ class Result:
     sha256: str | None = None
     samples: str | None = None
     error: str | None = None
+    checked: bool = True
 
 
 def find(path: str) -> Iterator[Entry]:
@@ -120,10 +136,13 @@ def check(entry: Entry, model: str | None = None, threads: int | None = None) ->
     """
     from neuralcodec.signals.outputs import is_special
 
-    kind = None
+    kind, checked = None, True
     try:
         if is_special(entry.path):
-            raise UnsupportedInput("it is a pipe or a device, and verify reads a file several times: copy it")
+            raise UnsupportedInput(
+                "it is a pipe or a device, and verify reads a file several times: copy it, or give - and "
+                "lead it to standard input"
+            )
         found: dict[str, Any] = {"sha256": _file_digest(entry.path)}
         _compare(found, entry.wanted)
         kind = _kind(entry.path)
@@ -137,9 +156,26 @@ def check(entry: Entry, model: str | None = None, threads: int | None = None) ->
         return Result(entry.path, kind, signals, found["sha256"], found.get("samples"))
     except (NeuralCodecError, MemoryError) as error:
         message = str(error) or "not enough memory"
+        # The model that a manifest names belongs to what is checked, one that the user names does not.
+        unfit = (UnknownModel, UnsupportedInput, MemoryError, *([] if entry.model else [WrongModel]))
+        checked = not isinstance(error, unfit)
     except OSError as error:
-        message = error.strerror or str(error)
-    return Result(entry.path, kind, error=message.removeprefix(f"{entry.path}: "))
+        message, checked = error.strerror or str(error), False
+    return Result(entry.path, kind, error=message.removeprefix(f"{entry.path}: "), checked=checked)
+
+
+@contextlib.contextmanager
+def spooled(entry: Entry) -> Iterator[Entry]:
+    """Give standard input a place on the disk while it is checked; other entries stay as they are."""
+    if entry.path != "-":
+        yield entry
+        return
+    if sys.stdin is None:
+        raise UnsupportedInput("standard input is closed")
+    with tempfile.NamedTemporaryFile() as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield replace(entry, path=file.name)
 
 
 def _compare(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

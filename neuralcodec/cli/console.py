@@ -50,7 +50,7 @@ def as_options(message: str) -> str:
     >>> as_options("salvage=True reads the chunks that are whole")
     'decode --salvage reads the chunks that are whole'
     """
-    return message.replace("salvage=True", "decode --salvage")
+    return message.replace("salvage=True", "decode --salvage").replace("(decompress ", "(`decode` ")
 
 
 def os_error(error: OSError) -> str:

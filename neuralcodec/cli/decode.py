@@ -1,13 +1,12 @@
 """`neuralcodec decode`: a file or an archive back to signals."""
 
-import itertools
 import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from neuralcodec.cli import options
-from neuralcodec.cli.console import complain, guarded, is_terminal, plural, progress, tell
+from neuralcodec.cli.console import complain, echo_json, guarded, is_terminal, plural, progress, tell
 from neuralcodec.cli.indices import parse_indices
 from neuralcodec.cli.parameters import argument, option
 from neuralcodec.errors import CorruptFile, UnsupportedInput
@@ -15,7 +14,7 @@ from neuralcodec.errors import CorruptFile, UnsupportedInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuralcodec.archives import Archive
+    from neuralcodec.archives import Archive, Damage
     from neuralcodec.signals.targets import Kind, Label
 
 BATCH = 1024
@@ -32,6 +31,7 @@ Examples:
   neuralcodec decode digit.ncz
   neuralcodec decode t10k.ncz -o t10k-images-idx3-ubyte.gz
   neuralcodec decode t10k.ncz --index 0,17,100-199 -o some/
+  neuralcodec decode damaged.ncz --salvage -o whole/
   neuralcodec decode - -o - --format npy < digit.ncz > digit.npy
 """
 
@@ -49,12 +49,13 @@ def decode(
     ] = None,
     salvage: Annotated[
         bool,
-        option("--salvage", help="Take what is whole of a damaged archive; exit code 1 if some is lost."),
+        option("--salvage", help="Take what is whole of a damaged archive; exit code 1 if signals are lost."),
     ] = False,
     kind: options.Kind = None,
-    threads: options.Threads = None,
+    threads: options.Jobs = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
+    json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
     from neuralcodec.native import thread_count
@@ -65,22 +66,40 @@ def decode(
     if output is not None:
         check_not_input(output, [file])
         check_target(output, kind, force)
+    if json and (output == "-" or (output is None and file == "-")):
+        raise UnsupportedInput("the samples would go to standard output, which --json needs: use --output")
     data: Any = bytes(read_bytes(file)) if file == "-" or is_special(file) else file
     _check_kind(file, data)
-    if not _is_archive(data):
-        if index is not None or salvage:
-            option = "--index" if index is not None else "--salvage"
-            raise UnsupportedInput(f"{file} holds one signal; {option} is for archives")
+    if not salvage and not _is_archive(data):
+        if index is not None:
+            raise UnsupportedInput(f"{file} holds one signal; --index is for archives")
         target = _decode_one(file, data, output, model, kind, force)
-        tell(f"{file}: restored to {target}", quiet)
+        _report(file, target, 1, json=json, quiet=quiet)
         return
     from neuralcodec.api import open_archive
 
     with open_archive(data, model, salvage=salvage, threads=threads) as archive:
         count, target = _decode_many(file, data, archive, output, index, kind, force=force, quiet=quiet)
-        tell(f"{file}: {plural(count, 'signal')} restored to {target}", quiet)
-        if salvage and _tell_lost(file, data, archive):
-            raise SystemExit(1)
+        damage = archive.damage if salvage else None
+    _report(file, target, count, damage, json=json, quiet=quiet)
+
+
+def _report(
+    file: str, target: str, count: int, damage: "Damage | None" = None, *, json: bool, quiet: bool
+) -> None:
+    """Tell what was done, and what is lost; end with exit code 1 if something is."""
+    tell(f"{file}: {plural(count, 'signal')} restored to {target}", quiet)
+    report = {"output": target, "signals": count}
+    if damage is None:
+        if json:
+            echo_json(report)
+        return
+    from neuralcodec.cli import salvage
+
+    if json:
+        echo_json({**report, "salvage": salvage.describe(damage)})
+    salvage.tell_damage(file, damage)
+    salvage.end(damage)
 
 
 def check_target(target: str, kind: str | None, force: bool) -> None:
@@ -266,28 +285,3 @@ def _warn_of_mask(masked: bool, kind: str) -> bool:
             f"warning: missing samples become 0 in a {kind} file; .npz files and folders keep them missing"
         )
     return lost
-
-
-def _tell_lost(file: str, data: str | bytes, archive: "Archive") -> bool:
-    """Tell which signals a damaged archive lost; return whether it is damaged."""
-    from neuralcodec.container.archive import ArchiveReader
-    from neuralcodec.container.files import open_source
-
-    numbers = archive.numbers
-    source = open_source(data)
-    try:
-        total: int | None = len(ArchiveReader(source))
-    except CorruptFile:
-        total = None
-    finally:
-        source.close()
-    # What comes before the first, between any two, and after the last if the index tells how many there were.
-    ends = [-1, *numbers.tolist(), *([] if total is None else [total])]
-    lost = [(a + 1, b - 1) for a, b in itertools.pairwise(ends) if b - a > 1]
-    if not lost and total is not None:
-        return False
-    parts = [str(first) if first == last else f"{first}-{last}" for first, last in lost[:20]]
-    parts += ["..."] if len(lost) > 20 else []
-    parts += [] if total is not None else ["what followed, which the damaged index does not tell"]
-    complain(f"{file} is damaged: {plural(len(numbers), 'signal')} recovered; lost: {', '.join(parts)}")
-    return True

@@ -10,23 +10,25 @@ from neuralcodec.cli.parameters import argument, option
 from neuralcodec.errors import UnsupportedInput
 
 if TYPE_CHECKING:
+    from neuralcodec.archives import ArchiveEncoder
     from neuralcodec.codec import Codec
     from neuralcodec.signals.signal import Signal, Wanted
 
-BATCH = 1024
+BATCH, DEFAULT_GROUP = 1024, 128
 
 SHORT_HELP = "Compress images and arrays."
 HELP = """Compress signals without loss.
 
 One image or array makes a file; several inputs, a folder, or an array whose first axis counts signals make
 one archive. Inputs are images, .npy, .npz, IDX and gzipped IDX files, folders of these, or - for
-standard input.
+standard input, of which arrays are read and coded as they come.
 
 \b
 Examples:
   neuralcodec encode digit.png -m pc-mnist
   neuralcodec encode t10k-images-idx3-ubyte.gz -m pc-mnist-fast -o t10k.ncz --verify
   neuralcodec encode scans/ extra.png -m my.ncm -o scans.ncz --grayscale --resize
+  neuralcodec encode more.npy --append t10k.ncz
   cat digit.png | neuralcodec encode - -m pc-mnist > digit.ncz
 """
 
@@ -34,45 +36,120 @@ Examples:
 @guarded
 def encode(
     inputs: Annotated[list[str], argument("INPUT", "Files, folders, or -.")],
-    model: options.Model,
+    model: Annotated[
+        str | None,
+        option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Name of a model, or the path of a model file (.ncm); with --append, the archive tells it.",
+        ),
+    ] = None,
     output: options.Output = None,
+    append: Annotated[
+        str | None,
+        option("--append", metavar="ARCHIVE", help="Add the signals to an archive, instead of --output."),
+    ] = None,
     verify: Annotated[bool, option("--verify", help="Decode what was coded, and compare.")] = False,
     resize: options.Resize = False,
     grayscale: options.Grayscale = False,
+    raw: Annotated[
+        bool,
+        option("--raw", help="Inputs hold only samples, of the model's shape and dtype, little-endian."),
+    ] = False,
     group: Annotated[
-        int,
+        int | None,
         option(
             "--group",
             metavar="N",
             least=1,
             most=1024,
-            help="Signals that share a coder: more for size, fewer for random access.",
+            help="Signals that share a coder (128): more for size, fewer for random access.",
         ),
-    ] = 128,
-    threads: options.Threads = None,
+    ] = None,
+    threads: options.Jobs = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
-    target = default_output(inputs) if output is None else output
-    _check_target(target, inputs, force=force, json=json)
-    from neuralcodec.signals.outputs import open_output
-    from neuralcodec.zoo.resolve import codec_with
+    settings: dict[str, Any] = {"verify": verify, "threads": threads}
+    reading = {"resize": resize, "grayscale": grayscale, "raw": raw}
+    if append is not None:
+        _check_append(append, inputs, output, group)
+        report = _append(append, inputs, model, settings, reading, quiet=quiet)
+    else:
+        target = default_output(inputs) if output is None else output
+        _check_target(target, inputs, force=force, json=json)
+        settings["group"] = DEFAULT_GROUP if group is None else group
+        report = _write(target, inputs, model, settings, reading, quiet=quiet)
+    _report(report, json=json, quiet=quiet)
 
-    _prepare(inputs)
-    codec = codec_with(model)
-    wanted = _wanted(codec, model, resize, grayscale)
+
+def _write(
+    target: str,
+    inputs: list[str],
+    model: str | None,
+    settings: dict[str, Any],
+    reading: dict[str, bool],
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Write a file or an archive; return what to report."""
+    from neuralcodec.api import create_archive
+    from neuralcodec.signals.outputs import open_output
+
+    codec = _codec(model, inputs)
+    wanted = _wanted(codec, model, reading)
     with open_output(target) as file:
         counted = _Counted(file)
-        batches, total = _find(inputs, wanted, target)
+        batches, total = _find(inputs, wanted, target, raw=reading["raw"])
         if isinstance(batches, list) and len(batches) == 1 and not batches[0].stacked:
-            count, samples = 1, _encode_one(counted, batches[0], codec, verify)
+            count, samples = 1, _encode_one(counted, batches[0], codec, settings["verify"])
         else:
-            settings = {"group": group, "verify": verify, "threads": threads}
-            with progress("encoding", total, quiet=quiet) as advance:
-                count, samples = _encode_many(counted, batches, codec, settings, advance)
-    _report(target, wanted.model, count, counted.bytes, samples, json=json, quiet=quiet)
+            with (
+                progress("encoding", total, quiet=quiet) as advance,
+                create_archive(cast(BinaryIO, counted), codec, **settings) as archive,
+            ):
+                samples = _fill(archive, batches, advance)
+            count = len(archive)
+    return _facts(target, wanted.model, count, samples, counted.bytes)
+
+
+def _append(
+    target: str,
+    inputs: list[str],
+    model: str | None,
+    settings: dict[str, Any],
+    reading: dict[str, bool],
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Add to an archive; return what to report."""
+    from neuralcodec.api import append_archive
+
+    before = os.path.getsize(target)
+    with append_archive(target, model, **settings) as archive:
+        wanted = _wanted(archive.codec, model, reading)
+        batches, total = _find(inputs, wanted, target, raw=reading["raw"])
+        with progress("encoding", total, quiet=quiet) as advance:
+            samples = _fill(archive, batches, advance)
+    added = os.path.getsize(target) - before
+    facts = _facts(target, wanted.model, len(archive), samples, added)
+    return {**facts, "total_signals": archive.signals}
+
+
+def _codec(model: str | None, inputs: Sequence[str]) -> "Codec":
+    from neuralcodec.errors import UnknownModel
+    from neuralcodec.zoo import model_names
+    from neuralcodec.zoo.resolve import codec_with
+
+    if model is None:
+        raise UnsupportedInput(
+            f"no model is given: name one with --model; {UnknownModel.listing(model_names())}"
+        )
+    _prepare(inputs)
+    return codec_with(model)
 
 
 def _prepare(inputs: Sequence[str]) -> None:
@@ -97,19 +174,36 @@ def _check_target(target: str, inputs: Sequence[str], *, force: bool, json: bool
     check_free(target, force)
 
 
-def _find(inputs: Sequence[str], wanted: "Wanted", target: str) -> "tuple[Iterable[Signal], int]":
-    """Return the signals of the inputs, and how many steps `_encode_many` will count.
+def _check_append(target: str, inputs: Sequence[str], output: str | None, group: int | None) -> None:
+    from neuralcodec.signals.outputs import STDOUT, check_free, check_not_input, is_special
 
-    One file is read at once, to tell whether it holds one signal; of several, each is read in its turn.
+    if output is not None or group is not None:
+        given, reason = (
+            ("--output", "it is written to") if output is not None else ("--group", "it has its own")
+        )
+        raise UnsupportedInput(f"{given} does not go with --append: the archive is there, and {reason}")
+    if target == STDOUT or is_special(target):
+        raise UnsupportedInput(f"{target}: only an archive that is a file can be appended to")
+    check_not_input(target, inputs)
+    check_free(target, force=True)
+
+
+def _find(
+    inputs: Sequence[str], wanted: "Wanted", target: str, *, raw: bool
+) -> "tuple[Iterable[Signal], int | None]":
+    """Return the signals of the inputs, and how many steps `_fill` will count, if that is known.
+
+    One file is opened at once, to tell whether it holds one signal; of several, each is read in its turn.
     """
     from neuralcodec.signals.outputs import check_not_input
-    from neuralcodec.signals.sources import expand, read_signals
+    from neuralcodec.signals.sources import expand, read_signals, stream_signals
 
     files = expand(inputs)
     check_not_input(target, files)
     if len(inputs) == 1 and files == list(inputs):
-        signals = read_signals(files[0], wanted)
-        return signals, sum(map(len, signals))
+        return stream_signals(files[0], wanted, raw=raw)
+    if raw:
+        return (one for file in files for one in stream_signals(file, wanted, raw=True)[0]), None
     return (signal for file in files for signal in read_signals(file, wanted)), len(files)
 
 
@@ -138,16 +232,16 @@ def default_output(inputs: Sequence[str]) -> str:
     return stem + ".ncz"
 
 
-def _wanted(codec: "Codec", model: str, resize: bool, grayscale: bool) -> "Wanted":
+def _wanted(codec: "Codec", model: str | None, reading: dict[str, bool]) -> "Wanted":
     import numpy as np
 
     from neuralcodec.signals.signal import Wanted
 
     header = codec.model.header if codec.model is not None else {}
-    name = str(header.get("name") or os.path.basename(model))
+    name = str(header.get("name") or os.path.basename(model or "the model"))
     kind = codec.signal
     shape, dtype = (kind.shape, kind.dtype) if kind is not None else ((), np.dtype(np.uint8))
-    return Wanted(name, shape, dtype, resize, grayscale)
+    return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"])
 
 
 def _encode_one(file: "_Counted", signal: "Signal", codec: "Codec", verify: bool) -> int:
@@ -162,31 +256,23 @@ def _encode_one(file: "_Counted", signal: "Signal", codec: "Codec", verify: bool
     return signal.samples.size
 
 
-def _encode_many(
-    file: "_Counted",
-    signals: "Iterable[Signal]",
-    codec: "Codec",
-    settings: dict[str, Any],
-    advance: Callable[[int], None],
-) -> tuple[int, int]:
-    """Write an archive; return how many signals and samples it holds."""
-    from neuralcodec.api import create_archive
+def _fill(archive: "ArchiveEncoder", signals: "Iterable[Signal]", advance: Callable[[int], None]) -> int:
+    """Add signals to an archive; return how many samples they hold."""
     from neuralcodec.archives import Metadata
 
     samples = 0
-    with create_archive(cast(BinaryIO, file), codec, **settings) as archive:
-        for signal in signals:
-            stack = signal.samples if signal.stacked else signal.samples[None]
-            metadata = Metadata(signal.name, signal.icc, signal.exif)
-            for start in range(0, len(stack), BATCH):
-                batch = stack[start : start + BATCH]
-                try:
-                    archive.append(batch, [metadata] * len(batch))
-                except UnsupportedInput as error:
-                    raise UnsupportedInput(f"{signal.source}: {error}") from None
-                samples += batch.size
-                advance(len(batch))
-    return len(archive), samples
+    for signal in signals:
+        stack = signal.samples if signal.stacked else signal.samples[None]
+        metadata = Metadata(signal.name, signal.icc, signal.exif)
+        for start in range(0, len(stack), BATCH):
+            batch = stack[start : start + BATCH]
+            try:
+                archive.append(batch, [metadata] * len(batch))
+            except UnsupportedInput as error:
+                raise UnsupportedInput(f"{signal.source}: {error}") from None
+            samples += batch.size
+            advance(len(batch))
+    return samples
 
 
 class _Counted:
@@ -202,12 +288,18 @@ class _Counted:
         return len(data)
 
 
-def _report(
-    target: str, model: str, count: int, written: int, samples: int, *, json: bool, quiet: bool
-) -> None:
+def _facts(target: str, model: str, count: int, samples: int, written: int) -> dict[str, Any]:
     rate = 8 * written / samples if samples else 0.0
+    counts = {"signals": count, "samples": samples, "bytes": written}
+    return {"output": target, "model": model, **counts, "bits_per_dimension": round(rate, 5)}
+
+
+def _report(facts: dict[str, Any], *, json: bool, quiet: bool) -> None:
     if json:
-        report = {"output": target, "model": model, "signals": count, "samples": samples, "bytes": written}
-        echo_json({**report, "bits_per_dimension": round(rate, 5)})
-    where = "standard output" if target == "-" else target
-    tell(f"{where}: {plural(count, 'signal')} in {size(written)}, {rate:.4g} bits per sample", quiet)
+        echo_json(facts)
+    where = "standard output" if facts["output"] == "-" else facts["output"]
+    more = f", {facts['total_signals']} in all" if "total_signals" in facts else ""
+    what = f"{plural(facts['signals'], 'signal')}{' added' * bool(more)}{more}"
+    tell(
+        f"{where}: {what} in {size(facts['bytes'])}, {facts['bits_per_dimension']:.4g} bits per sample", quiet
+    )

@@ -27,6 +27,17 @@ Threads = Annotated[
         "--threads", metavar="N", least=1, help="Threads to use; by default all cores. Files are the same."
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    option(
+        "--jobs",
+        "-j",
+        "--threads",
+        metavar="N",
+        least=1,
+        help="Groups to code at the same time; by default as many as there are cores. Files are the same.",
+    ),
+]
 Resize = Annotated[
     bool, option("--resize", help="Resize images to the model's size first (this loses information).")
 ]

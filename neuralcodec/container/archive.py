@@ -1,7 +1,6 @@
 """Archives: many signals in one file, in chunks that decode alone (docs/format.md, section 3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Self
 
 from neuralcodec.container.chunk import (
@@ -11,6 +10,7 @@ from neuralcodec.container.chunk import (
     MAX_CHUNK,
     MAX_GROUP,
     Chunk,
+    Entry,
     check_density,
     read_chunk,
     read_frame,
@@ -18,29 +18,15 @@ from neuralcodec.container.chunk import (
 )
 from neuralcodec.container.files import Source
 from neuralcodec.container.header import KIND, Header
-from neuralcodec.container.primitives import MAX_VARINT, Buffer, Reader, crc32, varint
+from neuralcodec.container.primitives import Buffer, Reader, crc32, varint
+from neuralcodec.container.salvage import INDEX_MARKER, scan
 from neuralcodec.errors import CorruptFile, TruncatedFile, UnsupportedInput
 
-INDEX_MARKER = b"\x89NCi"
 FOOTER_MAGIC = b"ZCN\x89"
 FOOTER_BYTES = 12
 LEAST_CHUNK = len(MARKER) + 1 + LEAST_BODY + CRC_BYTES
 WINDOW = 2**16
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a chunk is: its bytes (marker to CRC) and its signals, numbered as in the archive."""
-
-    offset: int
-    size: int
-    first: int
-    n: int
-
-    @property
-    def body_limit(self) -> int:
-        """Most bytes that the chunk's body can have."""
-        return self.size - len(MARKER) - 1 - CRC_BYTES
+Head = tuple[Header, int, int]
 
 
 class ArchiveWriter:
@@ -66,19 +52,41 @@ class ArchiveWriter:
     def __init__(self, file: BinaryIO, header: Header, group: int) -> None:
         if not 1 <= group <= MAX_GROUP:
             raise ValueError(f"a group holds 1 to {MAX_GROUP} signals, not {group}")
-        self._file = file
-        self._sizes: list[tuple[int, int]] = []
-        self.signals = 0
         head = header.to_bytes(archive=True) + varint(group)
+        self._begin(file, group, [])
         self._offset = self._write(head + crc32(head))
+
+    @classmethod
+    def resumed(cls, file: BinaryIO, reader: "ArchiveReader") -> Self:
+        """Return a writer that goes on behind the last chunk of an archive.
+
+        Parameters
+        ----------
+        file
+            Holds the archive's bytes up to its index, and stands behind them.
+        reader
+            The archive, read by its index.
+        """
+        writer = cls.__new__(cls)
+        writer._begin(file, reader.group, [(entry.size, entry.n) for entry in reader.entries])
+        writer._offset = reader.chunks_end
+        return writer
+
+    def _begin(self, file: BinaryIO, group: int, sizes: list[tuple[int, int]]) -> None:
+        self._file, self.group, self._sizes = file, group, sizes
+        self.signals = sum(n for _, n in sizes)
+        self._offset = 0
 
     def append(
         self, n: int, groups: Sequence[bytes], sections: Mapping[int, bytes], checked: Buffer, nbytes: int
     ) -> None:
         """Write a chunk of n signals; the parameters are those of :func:`~.chunk.write_chunk`."""
-        size = self._write(write_chunk(self.signals, n, groups, sections, checked, nbytes))
-        self._offset += size
-        self._sizes.append((size, n))
+        self.append_chunk(write_chunk(self.signals, n, groups, sections, checked, nbytes), n)
+
+    def append_chunk(self, chunk: Buffer, n: int) -> None:
+        """Write a whole chunk of n signals, marker to CRC, whose first number is `signals`."""
+        self._offset += self._write(chunk)
+        self._sizes.append((len(chunk), n))
         self.signals += n
 
     def finish(self) -> None:
@@ -87,7 +95,7 @@ class ArchiveWriter:
         framed = INDEX_MARKER + varint(len(body)) + body
         self._write(framed + crc32(framed) + self._offset.to_bytes(8, "little") + FOOTER_MAGIC)
 
-    def _write(self, data: bytes) -> int:
+    def _write(self, data: Buffer) -> int:
         self._file.write(data)
         return len(data)
 
@@ -101,13 +109,17 @@ class ArchiveReader:
         The archive's bytes.
     salvage
         Ignore the index; look for chunks instead and keep each whose CRC-32 holds.
+    head
+        The header, if it is known already: that of a damaged archive, found in another way.
 
     Attributes
     ----------
     header, group
         As given to the writer.
     entries
-        The chunks.
+        The chunks, by the numbers of their signals.
+    found
+        When salvaging: what the search for chunks found.
 
     Raises
     ------
@@ -115,12 +127,12 @@ class ArchiveReader:
         As their names say; :class:`UnsupportedInput` for a single file.
     """
 
-    def __init__(self, source: Source, *, salvage: bool = False) -> None:
+    def __init__(self, source: Source, *, salvage: bool = False, head: Head | None = None) -> None:
         self.source = source
-        self.salvage = salvage
         self._signal_bytes = 0
-        self.header, self.group, self._start = _read_head(source)
-        self.entries = list(_scan(source, self._start, self.group)) if salvage else self._read_index()
+        self.header, self.group, self._start = head or read_head(source)
+        self.found = scan(source, self._start, self.group) if salvage else None
+        self.entries = self._read_index() if self.found is None else self.found.entries
 
     def __len__(self) -> int:
         return sum(entry.n for entry in self.entries)
@@ -130,6 +142,11 @@ class ArchiveReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def chunks_end(self) -> int:
+        """Where the last chunk ends: in a whole archive, where the index starts."""
+        return max((entry.offset + entry.size for entry in self.entries), default=self._start)
 
     def close(self) -> None:
         """Let go of the source."""
@@ -179,24 +196,31 @@ class ArchiveReader:
         return _parse_index(self.source.read_at(offset, end - offset), self._start, offset)
 
 
-def _read_head(source: Source) -> tuple[Header, int, int]:
-    """Return the header, the group size and where the first chunk starts."""
+def read_head(source: Source, offset: int = 0) -> Head:
+    """Return the header that starts at an offset, the group size, and where the first chunk starts.
+
+    Raises
+    ------
+    NotNeuralCodecFile, UnsupportedVersion, TruncatedFile, CorruptFile
+        As their names say; :class:`UnsupportedInput` for a single file.
+    """
     window = WINDOW
     while True:
-        data = source.read_at(0, window)
+        data = source.read_at(offset, window)
         try:
-            return _parse_head(data)
+            header, group, size = _parse_head(data)
+            return header, group, offset + size
         except TruncatedFile:
-            if window >= source.size:
+            if window >= source.size - offset:
                 raise
             window *= 4
 
 
-def _parse_head(data: Buffer) -> tuple[Header, int, int]:
+def _parse_head(data: Buffer) -> Head:
     reader = Reader(data, "header")
     header, archive = Header.read(reader)
     if not archive:
-        raise UnsupportedInput(f"this {KIND} is not an archive: decode it with decompress")
+        raise UnsupportedInput(f"this {KIND} holds one signal, it is not an archive (decompress decodes it)")
     group = reader.varint("the group size", MAX_GROUP, 1)
     expected = crc32(reader.view[: reader.position])
     if bytes(reader.take(CRC_BYTES, "the checksum")) != expected:
@@ -218,58 +242,3 @@ def _parse_index(data: Buffer, start: int, end: int) -> list[Entry]:
     if reader.remaining or offset != end:
         raise reader.fault("the chunks that it lists do not end where it starts")
     return entries
-
-
-def _scan(source: Source, start: int, group: int) -> Iterator[Entry]:
-    """Find the chunks whose CRC-32 holds, in order; those that repeat signals found before are left out."""
-    # Damage makes few false markers; without a budget, a hostile file could be read once for each of many.
-    budget = 8 * source.size + 2**20
-    first = 0
-    offset = _find_marker(source, start)
-    while offset is not None:
-        size = _frame_size(source, offset)
-        chunk = None
-        if size is not None:
-            budget -= size
-            if budget < 0:
-                raise CorruptFile("too many false chunk markers to look for chunks in", "archive")
-            chunk = _try_chunk(source.read_at(offset, size), group)
-        if chunk is not None and size is not None:
-            if chunk.first >= first:
-                yield Entry(offset, size, chunk.first, chunk.n)
-                first = chunk.first + chunk.n
-            offset = _find_marker(source, offset + size)
-        else:
-            offset = _find_marker(source, offset + 1)
-
-
-def _try_chunk(data: Buffer, group: int) -> Chunk | None:
-    try:
-        return read_chunk(data, group, "chunk")
-    except CorruptFile:
-        return None
-
-
-def _frame_size(source: Source, offset: int) -> int | None:
-    """Return the size that the chunk at a marker claims, marker to CRC, or None if it cannot be one."""
-    data = source.read_at(offset + len(MARKER), 9)
-    reader = Reader(data, "chunk", inner=True)
-    try:
-        body = reader.varint("the length", MAX_VARINT, LEAST_BODY)
-    except CorruptFile:
-        return None
-    size = len(MARKER) + reader.position + body + CRC_BYTES
-    return size if offset + size <= source.size else None
-
-
-def _find_marker(source: Source, offset: int) -> int | None:
-    """Return where the next chunk marker starts, or None."""
-    window = 256  # small at first: mostly the next chunk follows the last
-    while offset < source.size:
-        data = bytes(source.read_at(offset, window))
-        found = data.find(MARKER)
-        if found >= 0:
-            return offset + found
-        offset += max(len(data) - len(MARKER) + 1, 1)
-        window = 2**20
-    return None

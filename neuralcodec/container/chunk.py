@@ -17,6 +17,21 @@ LEAST_BODY = 8  # first, n, flags, one group length, checksum
 
 
 @dataclass(frozen=True)
+class Entry:
+    """Where a chunk is: its bytes (marker to CRC) and its signals, numbered as in the archive."""
+
+    offset: int
+    size: int
+    first: int
+    n: int
+
+    @property
+    def body_limit(self) -> int:
+        """Most bytes that the chunk's body can have."""
+        return self.size - len(MARKER) - 1 - CRC_BYTES
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A chunk taken apart, its own checksum verified.
 
@@ -138,6 +153,26 @@ def read_chunk(data: Buffer, group: int, section: str) -> Chunk:
     if padding.count(0) != len(padding):
         raise reader.fault("the padding holds other bytes than 0")
     return Chunk(first, n, sections, groups, bytes(body[-CRC_BYTES:]), len(body), section)
+
+
+def renumbered(data: Buffer, first: int) -> bytes:
+    """Return a whole chunk (marker to CRC) with another number for its first signal; nothing is coded again.
+
+    The body keeps at least its length, padded with zeros, so that it may still claim as many samples.
+
+    >>> chunk = write_chunk(300, 1, [b"x"], {}, b"", 1)
+    >>> renumbered(renumbered(chunk, 2**20), 300) == chunk, read_chunk(renumbered(chunk, 7), 1, "").first
+    (False, 7)
+    """
+    body = read_frame(data, MARKER, "chunk")
+    reader = Reader(body, "chunk", inner=True)
+    if reader.varint("the number of its first signal") == first:
+        return bytes(data)
+    number = varint(first)
+    padding = bytes(max(0, reader.position - len(number)))
+    whole = b"".join([number, body[reader.position : -CRC_BYTES], padding, body[-CRC_BYTES:]])
+    framed = MARKER + varint(len(whole)) + whole
+    return framed + crc32(framed)
 
 
 def check_density(body: int, nbytes: int, section: str) -> None:

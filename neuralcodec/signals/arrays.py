@@ -36,15 +36,7 @@ def read_npy(data: bytes | memoryview, source: str = "the NumPy data") -> NDArra
     >>> read_npy(file.getvalue())
     array([0, 1, 2], dtype=uint8)
     """
-    header, start = _npy_header(data, source)
-    try:
-        fields = ast.literal_eval(header)
-        dtype, order, shape = np.dtype(fields["descr"]), fields["fortran_order"], tuple(fields["shape"])
-        plausible = all(type(length) is int and length >= 0 for length in shape) and len(shape) <= 32
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
-        raise UnsupportedInput(f"{source} has a damaged .npy header ({error})") from None
-    if dtype.kind not in "biufc" or not plausible:
-        raise UnsupportedInput(f"{source} holds {dtype} of shape {shape}, which is no array of numbers")
+    dtype, order, shape, start = parse_npy_header(data, source)
     size = math.prod(shape) * dtype.itemsize
     if len(data) - start != size:
         found = len(data) - start
@@ -54,6 +46,28 @@ def read_npy(data: bytes | memoryview, source: str = "the NumPy data") -> NDArra
     flat = np.frombuffer(data, dtype, count=math.prod(shape), offset=start)
     array = flat.reshape(shape, order="F" if order else "C")
     return np.ascontiguousarray(array, dtype.newbyteorder("=")).reshape(shape)
+
+
+def parse_npy_header(
+    data: bytes | memoryview, source: str = "the NumPy data"
+) -> "tuple[np.dtype[Any], bool, tuple[int, ...], int]":
+    """Return what the header of a .npy file says: dtype, whether in Fortran order, shape; and where it ends.
+
+    Only the header need be there. Raises :class:`UnsupportedInput` as :func:`read_npy` does.
+
+    >>> parse_npy_header(npy_header((2, 3), np.dtype(np.uint8)))
+    (dtype('uint8'), False, (2, 3), 128)
+    """
+    header, start = _npy_header(data, source)
+    try:
+        fields = ast.literal_eval(header)
+        dtype, order, shape = np.dtype(fields["descr"]), fields["fortran_order"], tuple(fields["shape"])
+        plausible = all(type(length) is int and length >= 0 for length in shape) and len(shape) <= 32
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise UnsupportedInput(f"{source} has a damaged .npy header ({error})") from None
+    if dtype.kind not in "biufc" or not plausible:
+        raise UnsupportedInput(f"{source} holds {dtype} of shape {shape}, which is no array of numbers")
+    return dtype, bool(order), shape, start
 
 
 def _npy_header(data: bytes | memoryview, source: str) -> tuple[str, int]:

@@ -17,7 +17,8 @@ from neuralcodec.signals.arrays import MAX_INFLATION
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _CODES = {np.dtype(text).newbyteorder("="): code for code, text in _DTYPES.items()}
 _MAX_RANK = 8
-_GZIP = b"\x1f\x8b"
+MAX_HEADER = 4 + 4 * _MAX_RANK
+GZIP = b"\x1f\x8b"
 
 
 def is_idx(data: bytes | memoryview) -> bool:
@@ -47,13 +48,9 @@ def read_idx(data: bytes | memoryview, source: str = "the IDX data") -> NDArray[
     >>> read_idx(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 7, 9]))
     array([[7, 9]], dtype=uint8)
     """
-    unzip = data[:2] == _GZIP
-    head = _inflate(data, 4 + 4 * _MAX_RANK, source) if unzip else bytes(data[: 4 + 4 * _MAX_RANK])
-    if not is_idx(head) or len(head) < 4 + 4 * head[3]:
-        raise UnsupportedInput(f"{source} is not an IDX file")
-    dtype = np.dtype(_DTYPES[head[2]])
-    shape = struct.unpack_from(f">{head[3]}I", head, 4)
-    start = 4 + 4 * len(shape)
+    unzip = data[:2] == GZIP
+    head = _inflate(data, MAX_HEADER, source) if unzip else bytes(data[:MAX_HEADER])
+    dtype, shape, start = parse_idx_header(head, source)
     size = start + math.prod(shape) * dtype.itemsize
     if size > (MAX_INFLATION * len(data) if unzip else len(data)):
         raise UnsupportedInput(f"{source} ends before the {shape} elements that its IDX header promises")
@@ -62,6 +59,20 @@ def read_idx(data: bytes | memoryview, source: str = "the IDX data") -> NDArray[
         raise UnsupportedInput(f"{source} has {len(body)} bytes where its IDX header asks for {size}")
     elements = np.frombuffer(body, dtype, offset=start).reshape(shape)
     return elements.astype(dtype.newbyteorder("="), copy=False)
+
+
+def parse_idx_header(
+    head: bytes | memoryview, source: str = "the IDX data"
+) -> "tuple[np.dtype[Any], tuple[int, ...], int]":
+    """Return what the header of an IDX file says: dtype (big-endian) and shape; and where it ends.
+
+    >>> parse_idx_header(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2]))
+    (dtype('uint8'), (1, 2), 12)
+    """
+    if not is_idx(head) or len(head) < 4 + 4 * head[3]:
+        raise UnsupportedInput(f"{source} is not an IDX file")
+    shape = struct.unpack_from(f">{head[3]}I", head, 4)
+    return np.dtype(_DTYPES[head[2]]), shape, 4 + 4 * len(shape)
 
 
 def _inflate(data: bytes | memoryview, limit: int, source: str) -> bytes:

@@ -129,5 +129,6 @@ def check_fit(signal: Signal, wanted: Wanted) -> None:
     advice = f"convert it with {' and '.join(remedies)}" if remedies else "convert it first"
     height, width = samples.shape[:2]
     raise UnsupportedInput(
-        f"{signal.source} is {signal.kind} of {width}x{height}; {wanted}: {advice}, or use another model"
+        f"{signal.source} is {signal.kind} of {width}x{height}; {wanted}: {advice}, or encode it "
+        "apart, with a model that takes it"
     )

@@ -1,10 +1,11 @@
 """From inputs to signals: files and folders are found, told apart by their first bytes, and read."""
 
+import contextlib
 import mmap
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals import arrays, idx, images
 from neuralcodec.signals.signal import Signal, Wanted, check_fit
+
+if TYPE_CHECKING:
+    from neuralcodec.signals.streams import Stream
 
 STDIN = "-"
 _MMAP_FROM = 1 << 26  # bytes; smaller files are simply read
@@ -73,14 +77,66 @@ def _walk(folder: str) -> Iterator[str]:
 def read_bytes(path: str) -> bytes | memoryview:
     """Return a whole file's bytes, mapped rather than read if it is large; ``-`` is standard input."""
     if path == STDIN:
-        if sys.stdin is None:
-            raise UnsupportedInput("standard input is closed")
-        return sys.stdin.buffer.read()
+        return _stdin().read()
     with open(path, "rb") as file:
         refuse_endless(file, path)
         if os.fstat(file.fileno()).st_size < _MMAP_FROM:
             return file.read()
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise UnsupportedInput("standard input is closed")
+    return sys.stdin.buffer
+
+
+def stream_signals(
+    path: str, wanted: Wanted, *, raw: bool = False
+) -> tuple[list[Signal] | Iterator[Signal], int | None]:
+    """Return the signals of one input, and their number if it is known; those of a pipe come as they are read.
+
+    Parameters
+    ----------
+    path
+        A file, or ``-`` for standard input.
+    wanted
+        What the model takes, and the conversions that were asked for.
+    raw
+        Whether the input holds nothing but samples of the model's shape and dtype, little-endian.
+
+    Raises
+    ------
+    UnsupportedInput
+        As for :func:`read_signals`; where an array ends early, when that is read.
+    """
+    if raw:
+        return _streamed(path, wanted, None), None
+    if path != STDIN:
+        signals = read_signals(path, wanted)
+        return signals, sum(map(len, signals))
+    from neuralcodec.signals.streams import HEAD, Rewound, open_stream
+
+    file = Rewound(_stdin(), HEAD)
+    stream = open_stream(file, "standard input", wanted)
+    if stream is not None:
+        return _streamed(path, wanted, stream), stream.count
+    signals = _fitting(file.read(), path, wanted)
+    return signals, sum(map(len, signals))
+
+
+def _streamed(path: str, wanted: Wanted, stream: "Stream | None") -> Iterator[Signal]:
+    """Yield the batches of a stream, or without one of the raw samples in a file."""
+    from neuralcodec.signals.streams import open_raw
+
+    source = "standard input" if path == STDIN else path
+    with contextlib.nullcontext(_stdin()) if path == STDIN else open(path, "rb") as file:
+        if path != STDIN:
+            refuse_endless(file, path)
+        for batch in (stream or open_raw(file, source, wanted)).batches:
+            signal = _convert(Signal(batch, True, source), wanted)
+            check_fit(signal, wanted)
+            yield signal
 
 
 def read_signals(path: str, wanted: Wanted) -> list[Signal]:
@@ -105,8 +161,12 @@ def read_signals(path: str, wanted: Wanted) -> list[Signal]:
     OSError
         If the file cannot be opened.
     """
+    return _fitting(read_bytes(path), path, wanted)
+
+
+def _fitting(data: bytes | memoryview, path: str, wanted: Wanted) -> list[Signal]:
     source = "standard input" if path == STDIN else path
-    signals = [_convert(signal, wanted) for signal in _read(read_bytes(path), path, source, wanted)]
+    signals = [_convert(signal, wanted) for signal in _read(data, path, source, wanted)]
     for signal in signals:
         check_fit(signal, wanted)
     return signals

@@ -5,6 +5,7 @@ forms, told apart by the first byte: as they are, or with all checksums and iden
 of that form are written so), which lets the parsers behind the gate be reached.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,16 +20,19 @@ from small_models import random_signals, small_circuit
 import neuralcodec
 from neuralcodec import artifact as artifacts
 from neuralcodec.api import decode_file
+from neuralcodec.archives import rescue
 from neuralcodec.artifact import Artifact
 from neuralcodec.circuits.circuit import Circuit
-from neuralcodec.container import archive, chunk, primitives, single
+from neuralcodec.container import archive, chunk, primitives, salvage, single
+from neuralcodec.container.archive import ArchiveReader
+from neuralcodec.container.files import BufferSource
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
 from neuralcodec.errors import NeuralCodecError
 from neuralcodec.native import decode_tensor
 
 CHECKED, OPEN = b"\0", b"\1"
 ZEROS = bytes(4)
-MODULES: tuple[Any, ...] = (artifacts, archive, chunk, single)
+MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single)
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,9 @@ def write_singles() -> list[bytes]:
 
 
 def read_archive(data: bytes) -> None:
-    for salvage in (False, True):
+    for damaged in (False, True):
         try:
-            with neuralcodec.open_archive(data, current(), salvage=salvage, threads=1) as opened:
+            with neuralcodec.open_archive(data, current(), salvage=damaged, threads=1) as opened:
                 assert len(opened.numbers) == len(opened)
                 if len(opened):
                     _ = opened[-1]
@@ -127,6 +131,12 @@ def read_archive(data: bytes) -> None:
                 _ = opened.names
         except NeuralCodecError:
             continue
+    repaired = io.BytesIO()
+    try:
+        neuralcodec.repair_archive(data, repaired, current())
+    except NeuralCodecError:
+        return
+    ArchiveReader(BufferSource(repaired.getvalue()))
 
 
 def write_archives() -> list[bytes]:

@@ -93,10 +93,11 @@ def test_salvaged_signals_are_right(archive: Any, change: Callable[[bytes], Iter
             return len(set(numbers)) == len(numbers) and same(opened[:], archive.signals[numbers])
 
     refused, right = survey(change(archive.data), read)
-    assert refused > 0
-    assert right > refused if change is flips else right > 0
-    # chunks of 4, 4 and 3: a flip costs one of them at most, a cut all behind it
-    assert counts == ({7, 8, 11} if change is flips else {0, 4, 8, 11})
+    # With the model at hand even a damaged header is made up for, as long as one chunk is whole.
+    assert (refused > 0) == (change is cuts)
+    assert right > 0
+    # chunks of 4, 4 and 3: a flip costs one of them at most, a cut all behind it, or before it
+    assert counts == ({7, 8, 11} if change is flips else {0, 3, 4, 7, 8, 11})
 
 
 def test_one_damaged_chunk_leaves_the_others_at_hand(archive: Any) -> None:

@@ -1,0 +1,43 @@
+"""What an archive keeps of each signal beside its samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuralcodec.container.chunk import Chunk
+from neuralcodec.container.sections import EXIF, ICC, NAME, pack_items, pack_name, unpack_name
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an archive holds of a signal beside its samples; None where there is nothing."""
+
+    name: str | None = None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+
+
+NO_METADATA = Metadata()
+
+
+def pack_metadata(metadata: Sequence[Metadata]) -> dict[int, bytes]:
+    """Return the sections of a chunk whose signals have these metadata.
+
+    >>> pack_metadata([Metadata(), Metadata()])
+    {}
+    """
+    if all(item is NO_METADATA for item in metadata):
+        return {}
+    items: dict[int, list[bytes]] = {
+        ICC: [item.icc_profile or b"" for item in metadata],
+        EXIF: [item.exif or b"" for item in metadata],
+        NAME: [pack_name(item.name or "") for item in metadata],
+    }
+    return {kind: pack_items(kind, values) for kind, values in items.items() if any(values)}
+
+
+def unpack_metadata(chunk: Chunk) -> list[Metadata]:
+    """Return the metadata of each signal of a chunk."""
+    nothing = [b""] * chunk.n
+    columns = (chunk.items(kind) or nothing for kind in (NAME, ICC, EXIF))
+    rows = zip(*columns, strict=True)
+    return [Metadata(unpack_name(name) or None, icc or None, exif or None) for name, icc, exif in rows]
