@@ -247,8 +247,8 @@ class _Search:
             if holds[region] > 1:
                 self._refuse_product(self._first[region], sample)
         raise InvalidModel(
-            f"unit {self._first[other]}: it splits what it shares with unit {self._first[one]}, sample {sample} "
-            "among it, differently: the circuit is not structured-decomposable"
+            f"units {self._first[one]} and {self._first[other]}: they share the part that is over sample {sample}, "
+            "but not the others: the circuit is not structured-decomposable"
         )
 
 
