@@ -243,9 +243,10 @@ def load_arrays(path: PathLike) -> CircuitArrays:
     """
     from neuralcodec.signals.arrays import read_npz
 
-    with open(path, "rb") as file, naming(path):
+    with open(path, "rb") as file:
         refuse_endless(file, path)
         found = dict(read_npz(file.read(), os.fspath(path)))
+    with naming(path):
         return _from_members(found).validate()
 
 

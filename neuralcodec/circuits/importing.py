@@ -9,6 +9,7 @@ leaves of a shared basis become its weights.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,9 @@ def from_arrays(
     """
     regions = find_regions(arrays)
     samples = sum(variable >= 0 for variable in regions.variable)
-    sides = tuple(shape if shape is not None else arrays.shape if arrays.shape is not None else (samples,))
-    if int(np.prod(sides, dtype=object)) != samples:
-        raise InvalidModel(f"the circuit is over {samples} samples, but a signal of shape {sides} has others")
+    sides = tuple(int(side) for side in shape) if shape is not None else arrays.shape or (samples,)
+    if prod(sides) != samples:
+        raise InvalidModel(f"the circuit is over {samples} samples, but shape {sides} has {prod(sides)}")
     bases = find_bases(arrays, regions)
     prior, top = _tree(arrays, regions, bases, scaled_weights(arrays, regions))
     nodes, parent = _preorder(top)

@@ -160,7 +160,7 @@ def chain(rows: Any, again: Any, **changes: Any) -> CircuitArrays:
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        (chain([[1, 1]], [[1, 1]]), {"shape": (3,)}, "over 2 samples, but a signal of shape"),
+        (chain([[1, 1]], [[1, 1]]), {"shape": (3,)}, r"over 2 samples, but shape \(3,\) has 3"),
         (chain([[1] * 300], [[1, 1]]), {}, "alphabet is 300"),
         (chain([[1, 1]], [[1, 1]]), {"dtype": "float32"}, "float32"),
         (chain(np.ones((4097, 2)), np.ones((4097, 2))), {}, "unit 0: 4097 units .* the limit is 4096"),
