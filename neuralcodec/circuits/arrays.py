@@ -19,9 +19,11 @@ from neuralcodec.errors import InvalidModel, naming
 
 LEAF, PRODUCT, SUM = 0, 1, 2
 SCHEMA = 1
+MAX_UNITS = 1 << 24
 _KINDS = ("leaf", "product", "sum")
 _INTEGERS = ("kind", "indptr", "child", "variable", "row", "row_indptr", "basis", "region", "vtree")
 _NUMBERS = ("weight", "table")
+_LIMITS = (("kind", MAX_UNITS), ("row_indptr", MAX_UNITS), ("child", MAX_ELEMENTS), ("table", MAX_ELEMENTS))
 _OPTIONAL = ("basis", "region", "vtree", "shape", "dtype", "relative")
 
 
@@ -116,11 +118,9 @@ class CircuitArrays:
             raise InvalidModel(
                 f"weight has {len(self.weight)} entries, but there are {len(self.child)} edges"
             )
-        for name in ("kind", "child", "table"):
-            if len(getattr(self, name)) > MAX_ELEMENTS:
-                raise InvalidModel(
-                    f"{name} has {len(getattr(self, name))} entries; the limit is {MAX_ELEMENTS}"
-                )
+        for name, limit in _LIMITS:
+            if len(getattr(self, name)) > limit:
+                raise InvalidModel(f"{name} has {len(getattr(self, name))} entries; the limit is {limit}")
 
     def _check_edges(self) -> None:
         unknown = np.flatnonzero((self.kind < LEAF) | (self.kind > SUM))

@@ -188,3 +188,24 @@ def test_a_long_chain_needs_no_recursion() -> None:
     circuit = from_arrays(build.build(build.sums(states, [[1, 1]])[0]))
     assert circuit.structure.nodes == 3000
     assert circuit.structure.variable.tolist() == list(range(3000))
+
+
+@given(seeds)
+@settings(max_examples=150, deadline=None)
+def test_damaged_arrays_are_refused_or_imported(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arrays = random_arrays(seed, 4, relative=bool(seed % 2))
+    for _ in range(int(rng.integers(1, 3))):
+        name = str(
+            rng.choice(["kind", "indptr", "child", "weight", "variable", "row", "row_indptr", "table"])
+        )
+        values = getattr(arrays, name).copy()
+        values[rng.integers(len(values))] = rng.choice([-1, 0, 1, 2, 3, 7, 2**40])
+        arrays = replace(arrays, **{name: values})
+    arrays = replace(arrays, root=int(rng.integers(-1, arrays.units + 1)))
+    try:
+        circuit = from_arrays(arrays)
+    except InvalidModel:
+        return
+    circuit.structure.validate()
+    circuit.levels.validate(circuit.structure)
