@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "entropy": FOUNDATION,
     "container": {*FOUNDATION, "entropy.tensor"},
     "artifact": {*FOUNDATION, "container", "entropy.tensor"},
-    "circuits": {*BYTES, "entropy"},
+    "circuits": {*BYTES, "entropy", "signals.arrays"},
     "codec": {"errors", "artifact", "container"},
     "codecs": {*BYTES, "codec", "circuits"},
     "zoo": {*BYTES, "codec"},

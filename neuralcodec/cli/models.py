@@ -1,25 +1,44 @@
 """`neuralcodec models`: the models that have a name here."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 from neuralcodec.cli import options
 from neuralcodec.cli.console import echo, echo_json, guarded, size, tell
 from neuralcodec.cli.parameters import argument, for_typer, option
-from neuralcodec.errors import NeuralCodecError
+from neuralcodec.errors import NeuralCodecError, UnsupportedInput, naming
 
 if TYPE_CHECKING:
+    import numpy as np
     import typer
 
     from neuralcodec.zoo import ModelEntry
 
-SHORT_HELP = "List, add and show models."
-HELP = """List the models that can be asked for by name, add one, or show one.
+SHORT_HELP = "List, add, show, import and export models."
+HELP = """List the models that can be asked for by name, add one, show one, or bring one from another library.
 
 \b
 Examples:
   neuralcodec models
   neuralcodec models add my.ncm --name my-scans
   neuralcodec models show pc-mnist --json
+  neuralcodec models import circuit.npz -o my.ncm --shape 28,28
+"""
+IMPORT_HELP = """Make a model of a circuit that another library trained, given as arrays in a .npz file.
+
+Any smooth and structured-decomposable circuit over discrete samples will do; its weights need not be normalised.
+docs/import.md tells which arrays, and how PyJuice's and cirkit's circuits become them.
+
+\b
+Examples:
+  neuralcodec models import circuit.npz -o my.ncm --shape 28,28
+  neuralcodec models import tiles.npz -o tiles.ncm --shape 16,16,3 --name tiles --licence CC0-1.0
+"""
+EXPORT_HELP = """Write a circuit's arrays to a .npz file, which `models import` turns into the same model again.
+
+\b
+Example:
+  neuralcodec models export pc-mnist-fast -o circuit.npz
 """
 
 
@@ -41,6 +60,10 @@ def group() -> "typer.Typer":
         for_typer(add)
     )
     app.command("show", help="Show all that a model says of itself.")(for_typer(show))
+    app.command("import", help=IMPORT_HELP, short_help="Make a model of another library's circuit.")(
+        for_typer(import_model)
+    )
+    app.command("export", help=EXPORT_HELP, short_help="Write a circuit as arrays.")(for_typer(export_model))
     return app
 
 
@@ -122,6 +145,106 @@ def show(
         echo(f"{key:14}{value}")
     for key, value in found.header.items():
         echo(f"{key:14}{_text(value)}")
+
+
+@guarded
+def import_model(
+    file: Annotated[str, argument("FILE", "Arrays of a circuit (.npz).")],
+    output: Annotated[str, option("--output", "-o", metavar="OUT", help="The model file to write (.ncm).")],
+    shape: Annotated[
+        str | None,
+        option("--shape", metavar="H,W", help="Shape of a signal; by default what FILE says, or one row."),
+    ] = None,
+    dtype: Annotated[
+        str | None, option("--dtype", metavar="TYPE", help="Its dtype; by default what FILE says, or uint8.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        option("--name", metavar="NAME", help="What the model calls itself; by default OUT's name."),
+    ] = None,
+    description: Annotated[str, option("--description", metavar="TEXT", help="What the model is for.")] = "",
+    licence: Annotated[
+        str, option("--licence", metavar="TEXT", help="Licence of the model and its data.")
+    ] = "",
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Run `models import` (the help text is `IMPORT_HELP`)."""
+    from neuralcodec.artifact import write_artifact
+    from neuralcodec.circuits.arrays import load_arrays
+    from neuralcodec.circuits.importing import from_arrays
+    from neuralcodec.signals.outputs import check_free, check_not_input
+
+    check_not_input(output, [file])
+    check_free(output, force)
+    sides, kind = None if shape is None else _sides(shape), _dtype(dtype)
+    arrays = load_arrays(file)
+    facts = {
+        "name": name or os.path.splitext(os.path.basename(output))[0],
+        "description": description,
+        "licence": licence,
+        "recipe": {"imported": os.path.basename(file)},
+    }
+    with naming(file):
+        circuit = from_arrays(arrays, sides, kind, {key: value for key, value in facts.items() if value})
+    artifact = circuit.to_artifact()
+    write_artifact(output, artifact)
+    if json:
+        echo_json({"output": output, "identity": artifact.identity.hex(), "header": dict(artifact.header)})
+    structure = circuit.structure
+    tell(
+        f"{output}: model {artifact.identity.hex()[:8]}, {structure.nodes} nodes, "
+        f"{structure.parameter_count} parameters",
+        quiet,
+    )
+
+
+@guarded
+def export_model(
+    model: Annotated[str, argument("MODEL", "Name, or path of a model file.")],
+    output: Annotated[str, option("--output", "-o", metavar="OUT", help="The .npz file to write.")],
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run `models export` (the help text is `EXPORT_HELP`)."""
+    from neuralcodec.circuits.arrays import save_arrays
+    from neuralcodec.circuits.circuit import Circuit
+    from neuralcodec.circuits.exporting import to_arrays
+    from neuralcodec.signals.outputs import check_free, check_not_input
+    from neuralcodec.zoo.resolve import load_model
+
+    check_not_input(output, [model])
+    check_free(output, force)
+    circuit = load_model(model)
+    if not isinstance(circuit, Circuit):
+        raise UnsupportedInput(f"{model} is no circuit, and only circuits can be exported")
+    arrays = to_arrays(circuit)
+    save_arrays(output, arrays)
+    tell(f"{output}: {arrays.units} units, {len(arrays.child)} edges", quiet)
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    """Read a shape.
+
+    >>> _sides("28,28"), _sides("3x4")
+    ((28, 28), (3, 4))
+    """
+    parts = text.replace("x", ",").split(",")
+    if not all(part.isascii() and part.isdigit() and int(part[:9]) > 0 and len(part) < 10 for part in parts):
+        raise UnsupportedInput(f"--shape {text}: a shape is numbers of samples, such as 28,28")
+    return tuple(map(int, parts))
+
+
+def _dtype(name: str | None) -> "np.dtype[Any] | None":
+    if name is None:
+        return None
+    from neuralcodec.container.signal import DTYPES
+
+    known = {str(dtype): dtype for dtype in DTYPES.values()}
+    if name not in known:
+        raise UnsupportedInput(f"--dtype {name}: it must be one of {', '.join(known)}")
+    return known[name]
 
 
 def _text(value: Any) -> str:
