@@ -136,7 +136,8 @@ class OrderedTree:
             setattr(tree, name, array.ctypes.data)
         pointers = (samples.ctypes.data, len(x) // LANES, value.ctypes.data, exponent.ctypes.data)
         count = _library().run_order(ctypes.byref(tree), ORDERS.index(order), *pointers, int(dry))
-        return count, -(np.log2(value.astype(np.float64)) + exponent)
+        bits: NDArray[np.float64] = -(np.log2(value.astype(np.float64)) + exponent)
+        return count, bits
 
 
 def ordered(structure: TreeStructure, levels: Levels) -> OrderedTree:

@@ -103,7 +103,7 @@ def draw_complexity(figures: Mapping[str, Any]) -> None:
 
 def short(row: Mapping[str, Any]) -> str:
     """A label for the plot."""
-    name = row["name"].removeprefix("neuralcodec, ")
+    name = str(row["name"]).removeprefix("neuralcodec, ")
     for long, brief in SHORT.items():
         name = name.replace(long, brief)
     return name
