@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: MNIST, timing in turns, and result files."""
+"""What the benchmark scripts share: MNIST and Fashion-MNIST, timing in turns, and result files."""
 
 import gzip
 import hashlib
@@ -18,26 +18,40 @@ import neuralcodec
 from neuralcodec.native import simd, thread_count
 
 HERE = Path(__file__).parent
+IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 # of the uncompressed IDX files
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
 }
+FASHION_MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+}
 
 
 def mnist(part: str) -> NDArray[np.uint8]:
     """(n, 28, 28) images of MNIST, "train" or "test", from $NEURALCODEC_DATA/mnist."""
-    name = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}[part]
+    return _images("mnist", "MNIST", IMAGES[part], MNIST_SHA256)
+
+
+def fashion_mnist(part: str) -> NDArray[np.uint8]:
+    """(n, 28, 28) images of Fashion-MNIST, "train" or "test", from $NEURALCODEC_DATA/fashion_mnist."""
+    return _images("fashion_mnist", "Fashion-MNIST", IMAGES[part], FASHION_MNIST_SHA256)
+
+
+def _images(place: str, data: str, name: str, sha256: Mapping[str, str]) -> NDArray[np.uint8]:
     folder = os.environ.get("NEURALCODEC_DATA")
-    path = Path(folder or ".") / "mnist" / f"{name}.gz"
+    path = Path(folder or ".") / place / f"{name}.gz"
     if not folder or not path.exists():
         sys.exit(
-            f"put {name}.gz (the well-known MNIST file) into a folder mnist/ and name its parent in NEURALCODEC_DATA"
+            f"put {name}.gz (the well-known {data} file) into a folder {place}/ and name its parent in "
+            "NEURALCODEC_DATA"
         )
-    data = gzip.decompress(path.read_bytes())
-    if hashlib.sha256(data).hexdigest() != MNIST_SHA256[name]:
+    content = gzip.decompress(path.read_bytes())
+    if hashlib.sha256(content).hexdigest() != sha256[name]:
         sys.exit(f"{path} does not hold the original {name}: its SHA-256 differs")
-    return np.frombuffer(data, np.uint8, offset=16).reshape(-1, 28, 28)
+    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
 
 
 def in_turns(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

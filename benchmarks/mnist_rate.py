@@ -2,7 +2,8 @@
 
     NEURALCODEC_DATA=... python benchmarks/mnist_rate.py
 
-This is the only script that reads the test set for a rate: models are chosen on signals held out of the training set.
+Only this script and compare.py read the test set for a rate: models are chosen on signals held out of the training
+set.
 """
 
 import tempfile
