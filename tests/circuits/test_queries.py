@@ -248,6 +248,18 @@ def test_ascent_never_falls_and_ends_where_no_sample_helps(seed: int) -> None:
             assert (log_likelihood(*pair, other) <= after + 1e-6).all()
 
 
+def test_a_sweep_sees_what_it_has_just_changed() -> None:
+    structure = TreeStructure(
+        (2,), np.dtype(np.uint8), [-1, 0, 0], [-1, 0, 1], [2] * 3, [2] * 2, [-1, 0, 0], ()
+    )
+    agree = np.tile([0.99, 0.01, 0.01, 0.99], 2)
+    parameters = Parameters(np.array([0.4, 0.6]), agree, np.zeros(0), agree, np.zeros(0))
+    x, missing = np.array([[0, 1]], np.uint16), np.ones((1, 2), bool)
+    # The samples want to be equal: had both changed at once, they would have changed places.
+    completion._Sweep(Network(structure, parameters), x, missing, ~missing).run()
+    assert x.tolist() == [[1, 1]]
+
+
 def test_map_is_no_worse_than_its_candidates_and_often_exact() -> None:
     exact = 0
     for seed in range(40):
