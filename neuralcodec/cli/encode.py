@@ -62,7 +62,7 @@ def encode(
 
     _prepare(inputs)
     codec = codec_with(model)
-    wanted = _wanted(codec, model, resize, grayscale)
+    wanted = wanted_by(codec, model, resize, grayscale)
     with open_output(target) as file:
         counted = _Counted(file)
         batches, total = _find(inputs, wanted, target)
@@ -138,7 +138,14 @@ def default_output(inputs: Sequence[str]) -> str:
     return stem + ".ncz"
 
 
-def _wanted(codec: "Codec", model: str, resize: bool, grayscale: bool) -> "Wanted":
+def wanted_by(
+    codec: "Codec",
+    model: str,
+    resize: bool,
+    grayscale: bool,
+    offers: tuple[str, ...] = ("--grayscale", "--resize"),
+) -> "Wanted":
+    """Return what a codec takes, in the model's name; `offers` are the conversions that the verb can make."""
     import numpy as np
 
     from neuralcodec.signals.signal import Wanted
@@ -147,7 +154,7 @@ def _wanted(codec: "Codec", model: str, resize: bool, grayscale: bool) -> "Wante
     name = str(header.get("name") or os.path.basename(model))
     kind = codec.signal
     shape, dtype = (kind.shape, kind.dtype) if kind is not None else ((), np.dtype(np.uint8))
-    return Wanted(name, shape, dtype, resize, grayscale)
+    return Wanted(name, shape, dtype, resize, grayscale, offers)
 
 
 def _encode_one(file: "_Counted", signal: "Signal", codec: "Codec", verify: bool) -> int:
