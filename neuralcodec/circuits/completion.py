@@ -157,35 +157,40 @@ def ascend(network: Network, x: Samples, missing: Mask, filled: Mask) -> Samples
     Returns:
         (n, D) values: a maximum as far as single samples go.
     """
-    result = x.copy()
+    result, empty = x.copy(), missing & ~filled
     active = np.arange(len(x))
     while active.size:
-        part = result[active]
-        changed = _Sweep(network, part, missing[active], missing[active] & ~filled[active]).run()
-        result[active] = part
-        filled = filled | missing
-        active = active[changed]
+        part, rows = result[active], active
+        walk = _Ascent(network, part, missing[active], empty[active])
+        while 2 * active.size > rows.size:  # the messages of the others are not worth their refreshing
+            active = rows[walk.sweep()]
+        result[rows], empty = part, np.zeros_like(empty)
     return result
 
 
-class _Sweep:
-    """One walk of the tree that betters a batch of signals in place."""
+class _Ascent:
+    """Sweeps that better a batch of signals in place, and the messages of its present values."""
 
     def __init__(self, network: Network, x: Samples, missing: Mask, empty: Mask) -> None:
         self._network, self._x, self._missing, self._empty = network, x, missing, empty
         self._messages: Messages = upward(network, x, empty)
         self._outside: dict[int, FloatArray] = {}
         self._changed: Mask = np.zeros(len(x), np.bool_)
+        self._stale: set[int] = set()  # nodes whose subtree says something else than their message
+        self._route = np.flatnonzero(network.nodes_above(missing)).tolist()
 
-    def run(self) -> Mask:
-        """Return in which signals a sample changed."""
-        structure = self._network.structure
+    def sweep(self) -> Mask:
+        """Visit each missing sample once; return in which signals one changed."""
+        parents = self._network.structure.parent
+        self._changed[:] = False
         path: list[int] = []
-        for node in np.flatnonzero(self._network.nodes_above(self._missing)).tolist():
-            while path and path[-1] != structure.parent[node]:
+        for node in self._route:
+            while path and path[-1] != parents[node]:
                 self._leave(path.pop())
             self._enter(node)
             path.append(node)
+        for node in path[:0:-1]:
+            self._leave(node)
         return self._changed
 
     def _enter(self, node: int) -> None:
@@ -204,22 +209,29 @@ class _Sweep:
     def _choose(self, node: int, variable: int) -> None:
         """Give a sample its most probable value given all others, where that is better than what it has."""
         own = local(self._network, node, self._x, self._empty)
-        context = self._outside[node] + self._messages.total[node] - own
-        chances = self._network.predicted(node, normalised(context))
-        rows, value = np.arange(len(chances)), self._x[:, variable]
+        rest = self._messages.total[node] - own
+        chances = self._network.predicted(node, normalised(self._outside[node] + rest))
+        value = self._x[:, variable]
         best = chances.argmax(axis=1)
-        better = chances[rows, best] > chances[rows, value] * GAIN
-        moved = self._missing[:, variable] & (better | self._empty[:, variable])
-        value[moved] = best[moved]
+        now = np.take_along_axis(chances, value[:, None], axis=1)[:, 0]
+        better = (chances.max(axis=1) > now * GAIN) | self._empty[:, variable]
+        moved = self._missing[:, variable] & better
+        if moved.any():
+            value[moved] = best[moved]
+            own[moved] = self._network.emitted(node, value[moved])
+            self._messages.total[node] = rest + own
+            self._stale.add(node)
         self._changed |= moved
         self._empty[:, variable] = False
-        self._messages.total[node] = (
-            context - self._outside[node] + local(self._network, node, self._x, self._empty)
-        )
 
     def _leave(self, node: int) -> None:
         """Send what the subtree says by now to the parent."""
         del self._outside[node]
+        if node not in self._stale:
+            return
+        self._stale.remove(node)
         parent, message = int(self._network.structure.parent[node]), self._messages.message
         sent = log_product(self._messages.total[node], self._network.transition(node).T)
         self._messages.total[parent] = self._messages.total[parent] + (sent - message[node])
+        self._stale.add(parent)
+        message[node] = sent

@@ -132,10 +132,9 @@ def most_probable_completion(
 ) -> NDArray[np.uint16]:
     """Seek the most probable values of all missing samples together, given the known ones (MAP).
 
-    Finding them for certain is NP-hard. Three candidates (the samples of the most probable explanation, the mode of
-    each sample by itself, and values chosen one after the other) are bettered sample by sample until no change of
-    one sample helps; the most probable of the three is returned. So it is a local maximum, at least as probable as
-    the most probable explanation's samples.
+    Finding them for certain is NP-hard. Two candidates (the samples of the most probable explanation, and values
+    chosen one after the other) are bettered sample by sample until no change of one sample helps; the more probable
+    of them is returned. So it is a local maximum, at least as probable as the most probable explanation's samples.
 
     Arguments, result and errors are those of `complete`.
     """
@@ -144,12 +143,8 @@ def most_probable_completion(
     result = most_probable_explanation(structure, parameters, known, absent).values
     for rows in network.batches(len(known)):
         holes, nothing = absent[rows], np.zeros_like(absent[rows])
-        starts = (
-            (result[rows], holes),
-            (_point_estimates(network, known[rows], holes, "mode"), holes),
-            (known[rows], nothing),
-        )
-        found = np.stack([ascend(network, start, holes, filled) for start, filled in starts])
+        explained = ascend(network, result[rows], holes, holes)
+        found = np.stack([explained, ascend(network, known[rows], holes, nothing)])
         scores = np.stack([upward(network, values, nothing).log_evidence(network) for values in found])
         result[rows] = found[scores.argmax(axis=0), np.arange(len(holes))]
     return result

@@ -127,8 +127,8 @@ def read_mask(path: str, signal: Signal, *, grayscale: bool = False) -> NDArray[
     Returns
     -------
     ndarray
-        bool, read-only, of the shape of the signal's samples. A mask without the last axis stands for all channels of an image,
-        one without the first for all signals of a stack.
+        bool, read-only, of the shape of the signal's samples. A mask without the last axis stands for all channels
+        of an image, one without the first for all signals of a stack.
 
     Raises
     ------
