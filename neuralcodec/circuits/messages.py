@@ -202,6 +202,11 @@ def evidence(structure: TreeStructure, x: ArrayLike, missing: ArrayLike | None) 
 
     Raises:
         UnsupportedInput: if shapes or dtypes do not fit, or a sample is beyond its alphabet.
+
+    >>> s = TreeStructure((1, 2), np.dtype(np.uint8), [-1, 0], [0, 1], [1, 1], [2, 3], [0, 0], ())
+    >>> x, missing = evidence(s, [[[1, 9]]], [[False, True]])
+    >>> x.tolist(), missing.tolist()
+    ([[1, 0]], [[False, True]])
     """
     values = np.asarray(x)
     absent = signal_mask(structure, missing, len(values) if values.ndim else 0)

@@ -137,6 +137,13 @@ def most_probable_completion(
     of them is returned. So it is a local maximum, at least as probable as the most probable explanation's samples.
 
     Arguments, result and errors are those of `complete`.
+
+    >>> s = TreeStructure((1,), np.dtype(np.uint8), [-1], [0], [3], [2], [0], ())
+    >>> none = np.zeros(0)
+    >>> p = Parameters(np.array([0.4, 0.3, 0.3]), none, none, np.array([1, 0, 0, 1, 0, 1]), none)
+    >>> explained = most_probable_explanation(s, p, [[0]], [True]).values
+    >>> explained.tolist(), most_probable_completion(s, p, [[0]], [True]).tolist()
+    ([[0]], [[1]])
     """
     network = Network(structure, parameters)
     known, absent = evidence(structure, x, missing)

@@ -51,6 +51,12 @@ def conditional_sample(
     Raises:
         InvalidModel: if the parameters are not distributions.
         UnsupportedInput: if the signals do not fit the structure.
+
+    >>> s = TreeStructure((2,), np.dtype(np.uint8), [-1, 0], [0, 1], [2, 2], [2, 2], [0, 0], ())
+    >>> none, same = np.zeros(0), np.eye(2).ravel()
+    >>> p = Parameters(np.array([0.5, 0.5]), same, none, np.tile(same, 2), none)
+    >>> conditional_sample(s, p, [[1, 0]], [False, True], count=2, seed=1).tolist()
+    [[[1, 1], [1, 1]]]
     """
     network = Network(structure, parameters)
     known, absent = evidence(structure, x, missing)

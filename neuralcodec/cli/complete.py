@@ -67,7 +67,7 @@ def complete(
     """Run the verb (the help text is `HELP`)."""
     from neuralcodec.cli.decode import check_target
     from neuralcodec.signals.outputs import check_not_input
-    from neuralcodec.signals.targets import open_target
+    from neuralcodec.signals.targets import Plan, open_target
     from neuralcodec.zoo.resolve import codec_with
 
     _check_options(file, mask, output, how, count, json=json)
@@ -82,17 +82,17 @@ def complete(
     signal, stack, missing = _read(file, mask, codec, model, grayscale)
     if count > 1 and len(stack) > 1:
         raise UnsupportedInput(f"{signal.source} holds {len(stack)} signals; --count draws for one only")
-    plan, target, chosen = _place(file, output, kind, signal, count, force)
+    number = count if count > 1 else len(stack) if signal.stacked else None
+    plan = Plan(number, stack.shape[1:], stack.dtype)
+    target, chosen = _place(file, output, kind, plan, count, force)
     check_not_input(target, inputs)
     with open_target(target, chosen, plan) as out:
         filled = _fill(circuit, stack, missing, how, count, seed)
         out.write(filled, _labels(signal, len(filled)))
-    holes = int(missing.sum())
     if json:
         report = {"output": target, "model": model, "how": how, "seed": seed if how == "sample" else None}
-        sizes = {"signals": len(filled), "samples": stack.size, "missing": holes}
-        echo_json({**report, **sizes, "bits": _bits(circuit, filled, missing)})
-    tell(f"{file}: {holes} of {stack.size} samples filled in ({how}); written to {target}", quiet)
+        echo_json(report | _facts(circuit, stack, filled, missing))
+    tell(f"{file}: {missing.sum()} of {missing.size} samples filled in ({how}); written to {target}", quiet)
 
 
 def _check_options(
@@ -141,23 +141,21 @@ def _read(
         raise UnsupportedInput(
             f"{signal.source}{which} does not fit: {wanted.model} takes {codec.takes}; {fault[1]}"
         )
-    return signal, stack, missing.reshape(stack.shape)
+    # A narrower dtype of the input might not hold what is filled in.
+    return signal, stack.astype(wanted.dtype), missing.reshape(stack.shape)
 
 
 def _place(
-    file: str, output: str | None, kind: str | None, signal: "Signal", count: int, force: bool
-) -> "tuple[Plan, str, Kind]":
-    """Return what will be written, where, and as what kind of file."""
+    file: str, output: str | None, kind: str | None, plan: "Plan", count: int, force: bool
+) -> "tuple[str, Kind]":
+    """Return where to write, and what kind of file: for several draws a folder, if the user does not say."""
     from neuralcodec.cli.decode import place
     from neuralcodec.cli.encode import default_output
-    from neuralcodec.signals.targets import Plan, default_kind
+    from neuralcodec.signals.targets import default_kind
 
-    shape = signal.samples.shape[signal.stacked :]
-    number = len(signal) if signal.stacked else count if count > 1 else None
-    plan = Plan(number, shape, signal.samples.dtype)
     default: Kind = "folder" if count > 1 and file != "-" and output is None else default_kind(plan, False)
     beside = file if file == "-" else f"{os.path.splitext(default_output([file]))[0]}.completed.ncz"
-    return plan, *place(beside, output, kind, default, force)
+    return place(beside, output, kind, default, force)
 
 
 def _fill(
@@ -170,7 +168,7 @@ def _fill(
         filled = circuit.conditional_sample(known, holes, count, seed)
     else:
         filled = circuit.complete(known, holes, how)
-    result: NDArray[Any] = filled.reshape(n * count, *stack.shape[1:]).astype(stack.dtype)
+    result: NDArray[Any] = filled.reshape(n * count, *stack.shape[1:])
     return result
 
 
@@ -183,10 +181,13 @@ def _labels(signal: "Signal", n: int) -> "list[Label]":
     return [Label(f"{number:0{digits}d}", signal.icc, signal.exif) for number in range(n)]
 
 
-def _bits(circuit: Any, filled: "NDArray[Any]", missing: "NDArray[np.bool_]") -> list[float]:
-    """Return how surprising each completion is to the model: -log2 of its probability given what was kept."""
+def _facts(
+    circuit: Any, stack: "NDArray[Any]", filled: "NDArray[Any]", missing: "NDArray[np.bool_]"
+) -> dict[str, Any]:
+    """Return the numbers of the report; `bits` is -log2 of each completion's probability given what was kept."""
     import numpy as np
 
     holes = np.broadcast_to(missing.reshape(len(missing), -1), (len(filled), missing[0].size))
     bits = -circuit.log2_conditional(filled.reshape(len(filled), -1), holes)
-    return [float(b) for b in bits.round(3)]
+    sizes = {"signals": len(filled), "samples": stack.size, "missing": int(missing.sum())}
+    return {**sizes, "bits": [float(b) for b in bits.round(3)]}

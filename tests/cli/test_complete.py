@@ -183,11 +183,17 @@ def test_what_does_not_fit_is_refused(digit: Path, mask: Path, model: Path) -> N
     refused("digit.png", "mask.png", "--format takes", extra=("--format", "gif"))
 
 
-def test_values_beyond_the_alphabet_may_stand_where_they_are_missing(model: Path) -> None:
-    np.save("wide.npy", np.where(LOWER, 5000, digits(1)[0].astype(np.int64)))
+def test_the_dtype_is_the_model_s_whatever_stands_where_samples_are_missing(
+    model: Path, circuit: Circuit
+) -> None:
     np.save("mask.npy", LOWER)
-    ok(invoke("complete", "wide.npy", "--mask", "mask.npy", "-m", model))
-    assert np.load("wide.completed.npy").max() < 256
+    for kept, dtype in ((digits(1)[0], np.int64), (digits(1)[0] > 100, np.bool_)):
+        given = kept.astype(np.int64)
+        np.save("in.npy", np.where(LOWER, 5000, given).astype(dtype))
+        ok(invoke("complete", "in.npy", "--mask", "mask.npy", "-m", model, "-f", "-o", "out.npy"))
+        filled = np.load("out.npy")
+        assert filled.dtype == np.uint8
+        np.testing.assert_array_equal(filled, circuit.complete(given[None], LOWER)[0])
 
 
 def test_models_without_completions_are_refused(
