@@ -1,7 +1,9 @@
-"""Writes docs/results.md from the result files beside this script, so that every figure there is a measured one.
+"""Writes docs/results.md, and the figures in docs/queries.md, from the result files beside this script.
 
-python benchmarks/report.py            writes the page
-python benchmarks/report.py --check    fails if the page is not what the result files say
+So every figure there is a measured one.
+
+python benchmarks/report.py            writes the pages
+python benchmarks/report.py --check    fails if a page is not what the result files say
 """
 
 import json
@@ -11,6 +13,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "results.md"
+QUERIES = HERE.parent / "docs" / "queries.md"
+FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
 def figures(name: str) -> dict[str, Any]:
@@ -124,16 +128,56 @@ def against() -> list[str]:
     ]
 
 
+def inpainting() -> str:
+    """The figures of completions: a table for each kind of mask."""
+    result = figures("inpainting")
+    lines = [
+        f"Written by `python benchmarks/report.py` from `benchmarks/inpainting.json`: `{result['model']}` on the "
+        f"first {result['images_rated']:,} test images (bits) and {result['images_completed']} (completions). Errors "
+        "are those of the missing samples alone; bits are those of the completion itself, per missing "
+        "sample, given the rest. Two ways, for comparison, do not look at the rest: black, and each sample's median a priori. Times are of the "
+        "processor.",
+        "",
+    ]
+    for mask, made in result["masks"].items():
+        lines += [
+            f"**Missing: {mask}** ({made['missing']:.0%} of the samples). What was there takes "
+            f"{made['bits_per_missing_sample']:.3f} bits per missing sample given the rest, "
+            f"{made['bits_without_the_rest']:.3f} without.",
+            "",
+            "| completion | exact | mean absolute error | PSNR, dB | bits | ms per image |",
+            "|---|---|---|---|---|---|",
+        ]
+        for way, found in made["ways"].items():
+            seconds = found.get("cpu_seconds_per_image")
+            cells = [
+                f"`{way}`" if seconds else way,
+                f"{found['exact']:.1%}",
+                f"{found['mean_absolute_error']:.1f}",
+            ]
+            cells += [f"{found['psnr_db']:.1f}", f"{found['own_bits_per_missing_sample']:.3f}"]
+            lines.append(f"| {' | '.join(cells)} | {f'{1000 * seconds:.0f}' if seconds else ''} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def pages() -> dict[Path, str]:
+    """What each page must be."""
+    before, rest = QUERIES.read_text().split(FIRST)
+    after = rest.partition(LAST)[2]
+    return {PAGE: page(), QUERIES: f"{before}{FIRST}{inpainting()}{LAST}{after}"}
+
+
 def main() -> int:
-    """Write or check the page."""
-    text = page()
-    if sys.argv[1:] == ["--check"]:
-        if PAGE.read_text() != text:
-            print(f"{PAGE.name} differs from the result files: run python benchmarks/report.py")
-            return 1
-        return 0
-    PAGE.write_text(text)
-    return 0
+    """Write or check the pages."""
+    faults = 0
+    for path, text in pages().items():
+        if sys.argv[1:] != ["--check"]:
+            path.write_text(text)
+        elif path.read_text() != text:
+            print(f"{path.name} differs from the result files: run python benchmarks/report.py")
+            faults = 1
+    return faults
 
 
 if __name__ == "__main__":
