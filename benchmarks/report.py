@@ -134,9 +134,9 @@ def inpainting() -> str:
     lines = [
         f"Written by `python benchmarks/report.py` from `benchmarks/inpainting.json`: `{result['model']}` on the "
         f"first {result['images_rated']:,} test images (bits) and {result['images_completed']} (completions). Errors "
-        "are those of the missing samples alone; bits are those of the completion itself, per missing "
-        "sample, given the rest. Two ways, for comparison, do not look at the rest: black, and each sample's median a priori. Times are of the "
-        "processor.",
+        "are those of the missing samples alone; bits are those of the completion itself, per missing sample, given "
+        "the rest. Two ways, for comparison, do not look at the rest: black, and each sample's median a priori. Times "
+        "are of the processor.",
         "",
     ]
     for mask, made in result["masks"].items():
