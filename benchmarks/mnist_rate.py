@@ -2,8 +2,7 @@
 
     NEURALCODEC_DATA=... python benchmarks/mnist_rate.py
 
-Only this script and compare.py read the test set for a rate: models are chosen on signals held out of the training
-set.
+Models are chosen on signals held out of the training set, not by what this finds.
 """
 
 import tempfile

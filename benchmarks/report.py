@@ -1,4 +1,6 @@
-"""Writes docs/results.md and docs/comparison.md from the result files beside this script: no figure comes otherwise.
+"""Writes docs/results.md and docs/comparison.md, and the figures in docs/queries.md, from the result files beside it.
+
+So every figure there is a measured one.
 
 python benchmarks/report.py            writes the pages
 python benchmarks/report.py --check    fails if a page is not what the result files say
@@ -13,6 +15,8 @@ import comparison_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
+QUERIES = DOCS / "queries.md"
+FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
 def figures(name: str) -> dict[str, Any]:
@@ -127,17 +131,60 @@ def against() -> list[str]:
     ]
 
 
+def inpainting() -> str:
+    """The figures of completions: a table for each kind of mask."""
+    result = figures("inpainting")
+    lines = [
+        f"Written by `python benchmarks/report.py` from `benchmarks/inpainting.json`: `{result['model']}` on the "
+        f"first {result['images_rated']:,} test images (bits) and {result['images_completed']} (completions). Errors "
+        "are those of the missing samples alone; bits are those of the completion itself, per missing sample, given "
+        "the rest. Two ways, for comparison, do not look at the rest: black, and each sample's median a priori. Times "
+        "are of the processor.",
+        "",
+    ]
+    for mask, made in result["masks"].items():
+        lines += [
+            f"**Missing: {mask}** ({made['missing']:.0%} of the samples). What was there takes "
+            f"{made['bits_per_missing_sample']:.3f} bits per missing sample given the rest, "
+            f"{made['bits_without_the_rest']:.3f} without.",
+            "",
+            "| completion | exact | mean absolute error | PSNR, dB | bits | ms per image |",
+            "|---|---|---|---|---|---|",
+        ]
+        for way, found in made["ways"].items():
+            seconds = found.get("cpu_seconds_per_image")
+            cells = [
+                f"`{way}`" if seconds else way,
+                f"{found['exact']:.1%}",
+                f"{found['mean_absolute_error']:.1f}",
+            ]
+            cells += [f"{found['psnr_db']:.1f}", f"{found['own_bits_per_missing_sample']:.3f}"]
+            lines.append(f"| {' | '.join(cells)} | {f'{1000 * seconds:.0f}' if seconds else ''} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def pages() -> dict[Path, str]:
+    """What each page must be."""
+    before, rest = QUERIES.read_text().split(FIRST)
+    after = rest.partition(LAST)[2]
+    return {
+        DOCS / "results.md": page(),
+        DOCS / "comparison.md": comparison_page.page(),
+        QUERIES: f"{before}{FIRST}{inpainting()}{LAST}{after}",
+    }
+
+
 def main() -> int:
     """Write or check the pages."""
-    stale = 0
-    for name, text in (("results.md", page()), ("comparison.md", comparison_page.page())):
-        path = DOCS / name
+    faults = 0
+    for path, text in pages().items():
         if sys.argv[1:] != ["--check"]:
             path.write_text(text)
         elif path.read_text() != text:
-            print(f"{name} differs from the result files: run python benchmarks/report.py")
-            stale = 1
-    return stale
+            print(f"{path.name} differs from the result files: run python benchmarks/report.py")
+            faults = 1
+    return faults
 
 
 if __name__ == "__main__":

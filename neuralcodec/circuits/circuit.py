@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from neuralcodec.artifact import Artifact
 from neuralcodec.circuits.parameters import Levels, dequantise
@@ -16,6 +16,9 @@ from neuralcodec.circuits.structure import FIELDS, MAX_NODES, MAX_RANK, MAX_VARI
 from neuralcodec.container.signal import DTYPES, dtype_code
 from neuralcodec.errors import InvalidModel
 from neuralcodec.native import CircuitKernel, Learner, pack_transitions
+
+if TYPE_CHECKING:
+    from neuralcodec.circuits.queries import How
 
 FAMILY = "circuit"
 _TABLES = ("transition", "weight", "free")
@@ -66,19 +69,83 @@ class Circuit:
         )
 
     def log2_likelihood(
-        self, x: NDArray[Any], missing: NDArray[np.bool_] | None = None, threads: int | None = None
+        self, x: ArrayLike, missing: ArrayLike | None = None, threads: int | None = None
     ) -> NDArray[np.float64]:
-        """Base-2 log likelihood of (n, D) signals, float64 (n,); samples that are `missing` are summed out."""
+        """Base-2 log likelihood of n signals, float64 (n,); samples that are `missing` are summed out.
+
+        Args:
+            x: (n, *shape) or (n, D) integers; what stands at missing places is ignored.
+            missing: bool: one mask for all signals, of shape `shape` or (D,), or one for each as in `x`.
+            threads: number of threads; all cores by default.
+
+        Raises:
+            UnsupportedInput: if the signals do not fit the circuit.
+        """
+        from neuralcodec.circuits.messages import evidence
+
+        known, absent = evidence(self.structure, x, missing)
+        theta, learner = dequantise(self.structure, self.levels), learner_of(self.structure)
+        holes = None if missing is None else absent
+        return learner.log_likelihood(theta.arrays, known, holes, threads=threads) / log(2)
+
+    def log2_conditional(
+        self, x: ArrayLike, asked: ArrayLike, missing: ArrayLike | None = None, threads: int | None = None
+    ) -> NDArray[np.float64]:
+        """Base-2 log probability of the samples that are `asked` for, given the others, float64 (n,).
+
+        Args:
+            x: (n, *shape) or (n, D) integers.
+            asked: bool: one mask for all signals, of shape `shape` or (D,), or one for each as in `x`.
+            missing: like `asked`: samples that are neither asked for nor given; they are summed out.
+            threads: number of threads; all cores by default.
+
+        Raises:
+            UnsupportedInput: if the signals do not fit the circuit.
+        """
+        from neuralcodec.circuits.messages import signal_mask
+
+        flat = np.asarray(x)
+        unknown = signal_mask(self.structure, missing, len(flat))
+        without = unknown | signal_mask(self.structure, asked, len(flat))
+        joint = self.log2_likelihood(flat, unknown, threads)
+        return joint - self.log2_likelihood(flat, without, threads)
+
+    def conditional_marginals(
+        self, x: ArrayLike, missing: ArrayLike, samples: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Distribution of each sample given what is known: (n, samples, A), see `queries.conditional_marginals`."""
+        from neuralcodec.circuits.queries import conditional_marginals
+
         theta = dequantise(self.structure, self.levels)
-        learner = learner_of(self.structure)
-        return learner.log_likelihood(theta.arrays, x, missing, threads=threads) / log(2)
+        return conditional_marginals(self.structure, theta, x, missing, samples)
+
+    def complete(
+        self, x: ArrayLike, missing: ArrayLike, how: "How" = "median", seed: int = 0
+    ) -> NDArray[Any]:
+        """Fill in what is missing of n signals: (n, *shape) of the model's dtype, see `queries.complete`."""
+        from neuralcodec.circuits.queries import complete
+
+        filled = complete(self.structure, dequantise(self.structure, self.levels), x, missing, how, seed)
+        return self._signals(filled, len(filled))
 
     def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
         """Draw n signals exactly from the model: (n, *shape) of the model's dtype."""
         from neuralcodec.circuits.sampling import sample
 
-        drawn = sample(self.structure, dequantise(self.structure, self.levels), n, seed)
-        return drawn.astype(self.structure.dtype).reshape(n, *self.structure.shape)
+        return self._signals(sample(self.structure, dequantise(self.structure, self.levels), n, seed), n)
+
+    def conditional_sample(
+        self, x: ArrayLike, missing: ArrayLike, count: int = 1, seed: int = 0
+    ) -> NDArray[Any]:
+        """Draw what is missing of n signals: (n, count, *shape), see `sampling.conditional_sample`."""
+        from neuralcodec.circuits.sampling import conditional_sample
+
+        theta = dequantise(self.structure, self.levels)
+        drawn = conditional_sample(self.structure, theta, x, missing, count, seed)
+        return self._signals(drawn, len(drawn), count)
+
+    def _signals(self, values: NDArray[np.uint16], *counts: int) -> NDArray[Any]:
+        return values.astype(self.structure.dtype).reshape(*counts, *self.structure.shape)
 
     def to_artifact(self) -> Artifact:
         """Return the model file's content."""

@@ -6,7 +6,7 @@ for, modules import what they need where they need it, and Typer is called for w
 
 from collections.abc import Callable
 
-VERBS = ("encode", "decode", "info", "verify", "repair", "models", "train", "sample")
+VERBS = ("encode", "decode", "info", "verify", "repair", "models", "train", "sample", "complete")
 
 
 def main(arguments: list[str] | None = None) -> None:

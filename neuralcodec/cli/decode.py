@@ -150,10 +150,10 @@ def _is_archive(data: str | bytes) -> bool:
     return len(head) == 6 and head.startswith(MAGIC) and bool(head[5] & ARCHIVE)
 
 
-def _place(
+def place(
     file: str, output: str | None, kind: str | None, default: "Kind", force: bool
 ) -> "tuple[str, Kind]":
-    """Return where to write, and what kind of file."""
+    """Return where to write and what kind of file: at `output`, else beside `file` if that is free."""
     from neuralcodec.signals.outputs import STDOUT, check_not_input
     from neuralcodec.signals.targets import kind_of
 
@@ -164,7 +164,7 @@ def _place(
     stem = os.path.splitext(file)[0]
     target = STDOUT if file == "-" else stem if chosen == "folder" else f"{stem}.{chosen}"
     check_not_input(target, [file])
-    check_target(target, kind, force)
+    check_target(target, chosen, force)
     return target, chosen
 
 
@@ -184,7 +184,7 @@ def _decode_one(
     array, info = decoded.array, decoded.info
     plan = Plan(None, array.shape, array.dtype)
     masked = np.ma.isMaskedArray(array)
-    target, chosen = _place(file, output, kind, default_kind(plan, masked), force)
+    target, chosen = place(file, output, kind, default_kind(plan, masked), force)
     name = info.names[0] if info.names else os.path.splitext(os.path.basename(file))[0]
     with open_target(target, chosen, plan) as out:
         _warn_of_mask(masked, chosen)
@@ -214,7 +214,7 @@ def _decode_many(
     plan = Plan(None if alone else count, archive.signal.shape, archive.signal.dtype)
     masked, named = _holds(data, archive) if output in (None, "-") and kind is None else (False, False)
     default: Kind = "folder" if named and output is None and file != "-" else default_kind(plan, masked)
-    target, chosen = _place(file, output, kind, default, force)
+    target, chosen = place(file, output, kind, default, force)
     batches = _parts(archive, positions, labelled=chosen in ("png", "folder"))
     warned = False
     with open_target(target, chosen, plan) as out, progress("decoding", count, quiet=quiet) as advance:

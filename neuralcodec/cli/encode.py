@@ -100,7 +100,7 @@ def _write(
     from neuralcodec.signals.outputs import open_output
 
     codec = _codec(model, inputs)
-    wanted = _wanted(codec, model, reading)
+    wanted = wanted_by(codec, model, reading)
     with open_output(target) as file:
         counted = _Counted(file)
         batches, total = _find(inputs, wanted, target, raw=reading["raw"])
@@ -130,7 +130,7 @@ def _append(
 
     before = os.path.getsize(target)
     with append_archive(target, model, **settings) as archive:
-        wanted = _wanted(archive.codec, model, reading)
+        wanted = wanted_by(archive.codec, model, reading)
         batches, total = _find(inputs, wanted, target, raw=reading["raw"])
         with progress("encoding", total, quiet=quiet) as advance:
             samples = _fill(archive, batches, advance)
@@ -232,7 +232,13 @@ def default_output(inputs: Sequence[str]) -> str:
     return stem + ".ncz"
 
 
-def _wanted(codec: "Codec", model: str | None, reading: dict[str, bool]) -> "Wanted":
+def wanted_by(
+    codec: "Codec",
+    model: str | None,
+    reading: dict[str, bool],
+    offers: tuple[str, ...] = ("--grayscale", "--resize"),
+) -> "Wanted":
+    """Return what a codec takes, in the model's name; `offers` are the conversions that the verb can make."""
     import numpy as np
 
     from neuralcodec.signals.signal import Wanted
@@ -241,7 +247,7 @@ def _wanted(codec: "Codec", model: str | None, reading: dict[str, bool]) -> "Wan
     name = str(header.get("name") or os.path.basename(model or "the model"))
     kind = codec.signal
     shape, dtype = (kind.shape, kind.dtype) if kind is not None else ((), np.dtype(np.uint8))
-    return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"])
+    return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"], offers)
 
 
 def _encode_one(file: "_Counted", signal: "Signal", codec: "Codec", verify: bool) -> int:

@@ -77,13 +77,15 @@ class PcCodec(Codec):
         flat = signals.reshape(len(signals), self._signal.samples)
         if not len(flat) or (int(flat.min()) >= 0 and int(flat.max()) < self._least):
             return None
-        wrong = (flat < 0) | (flat >= self._alphabet)
-        if not wrong.any():
+        from neuralcodec.circuits.messages import out_of_range
+
+        wrong = out_of_range(self._circuit.structure, flat)
+        if wrong is None:
             return None
-        number, sample = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        place = tuple(map(int, np.unravel_index(int(sample), kind.shape)))
+        number, sample = wrong
+        place = tuple(map(int, np.unravel_index(sample, kind.shape)))
         value, most = int(flat[number, sample]), int(self._alphabet[sample]) - 1
-        return int(number), f"its sample at {place} is {value}, but the model takes 0 to {most} there"
+        return number, f"its sample at {place} is {value}, but the model takes 0 to {most} there"
 
     def encode(
         self,

@@ -55,6 +55,8 @@ class Wanted:
         Shape and dtype of one signal; an empty shape means any.
     resize, grayscale
         Whether images may be resized to ``shape``, and turned into 8-bit gray.
+    offers
+        The options by which the user can ask for these, for messages.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Wanted:
     dtype: "np.dtype[Any]"
     resize: bool = False
     grayscale: bool = False
+    offers: tuple[str, ...] = ("--grayscale", "--resize")
 
     def __str__(self) -> str:
         """Return "pc-mnist takes ...".
@@ -126,7 +129,8 @@ def check_fit(signal: Signal, wanted: Wanted) -> None:
         remedies.append("--grayscale")
     if len(wanted.shape) >= 2 and samples.shape[:2] != wanted.shape[:2]:
         remedies.append("--resize")
-    advice = f"convert it with {' and '.join(remedies)}" if remedies else "convert it first"
+    offered = remedies and all(remedy in wanted.offers for remedy in remedies)
+    advice = f"convert it with {' and '.join(remedies)}" if offered else "convert it first"
     height, width = samples.shape[:2]
     raise UnsupportedInput(
         f"{signal.source} is {signal.kind} of {width}x{height}; {wanted}: {advice}, or encode it "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals import arrays, idx, images
-from neuralcodec.signals.signal import Signal, Wanted, check_fit
+from neuralcodec.signals.signal import CHANNELS, Signal, Wanted, check_fit
 
 if TYPE_CHECKING:
     from neuralcodec.signals.streams import Stream
@@ -170,6 +170,60 @@ def _fitting(data: bytes | memoryview, path: str, wanted: Wanted) -> list[Signal
     for signal in signals:
         check_fit(signal, wanted)
     return signals
+
+
+def read_mask(path: str, signal: Signal, *, grayscale: bool = False) -> NDArray[np.bool_]:
+    """Read which samples of a signal are meant: those where a gray image, or an array, is not 0.
+
+    Parameters
+    ----------
+    path
+        An image, .npy, .npz or IDX file, or ``-`` for one of these on standard input.
+    signal
+        The signal, or stack of signals.
+    grayscale
+        Convert an image to 8-bit gray first.
+
+    Returns
+    -------
+    ndarray
+        bool, read-only, of the shape of the signal's samples. A mask without the last axis stands for all channels
+        of an image, one without the first for all signals of a stack.
+
+    Raises
+    ------
+    UnsupportedInput
+        If the file cannot be read, or holds anything else than one mask of the signal's size.
+    """
+    source = "standard input" if path == STDIN else path
+    wanted = Wanted("a mask", (), np.dtype(np.uint8), grayscale=grayscale, offers=("--grayscale",))
+    found = _read(read_bytes(path), path, source, wanted)
+    if len(found) > 1:
+        raise UnsupportedInput(f"{source} holds {len(found)} arrays; a mask is one")
+    samples = found[0].samples
+    if samples.dtype.kind not in "iub" or np.ma.isMaskedArray(samples):
+        what = "missing samples" if np.ma.isMaskedArray(samples) else f"{samples.dtype} samples"
+        raise UnsupportedInput(f"{source} has {what}; a mask is bool or integer, and not 0 where it holds")
+    shape = signal.samples.shape
+    one = shape[1:] if signal.stacked else shape
+    if samples.ndim > 2 and found[0].kind.endswith("image") and samples.shape != shape:
+        raise UnsupportedInput(f"{source} is {found[0].kind}; a mask is gray: convert it with --grayscale")
+    plane = (*one[:-1], 1) if len(one) == 3 and one[-1] in CHANNELS else one
+    for candidate in (shape, one, plane):
+        if _fits(samples.shape, candidate):
+            return np.broadcast_to(samples.reshape(candidate) != 0, shape)
+    raise UnsupportedInput(
+        f"{source} is {_size(samples.shape)}, but {signal.source} is {_size(one)}: the mask must have its size"
+    )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return [side for side in shape if side != 1] == [side for side in wanted if side != 1]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    """Return a shape as one says it of an image or an array."""
+    return f"{shape[1]}x{shape[0]}" if len(shape) == 2 else f"of shape {shape}"
 
 
 def _read(data: bytes | memoryview, path: str, source: str, wanted: Wanted) -> list[Signal]:

@@ -133,7 +133,8 @@ def _check(path: str, kind: Kind, plan: Plan) -> None:
     where = "standard output" if path == STDOUT else path
     if kind == "png" and plan.count not in (None, 1):
         raise UnsupportedInput(
-            f"{where}: a PNG holds one image, not {plan.count}: name a folder or a .npy file, or use --index"
+            f"{where}: a PNG holds one image, not {plan.count}: name a folder or a .npy file, "
+            "or decode one signal with --index"
         )
     if kind == "png" and not plan.is_image:
         raise UnsupportedInput(

@@ -285,3 +285,11 @@ def test_threads_do_not_change_files(installed: str) -> None:
     for threads in (1, 2, 8):
         ok(invoke("encode", "many.npy", "-m", installed, "-o", f"{threads}.ncz", "--threads", threads))
     assert Path("1.ncz").read_bytes() == Path("2.ncz").read_bytes() == Path("8.ncz").read_bytes()
+
+
+def test_a_folder_s_name_may_have_a_dot(place: Path, model: Path) -> None:
+    for name in "ab":
+        Image.fromarray(digits(1)[0]).save(place / f"{name}.png")
+    ok(invoke("encode", "a.png", "b.png", "-m", model, "-o", "v1.0.ncz"))
+    ok(invoke("decode", "v1.0.ncz", "-m", model))
+    assert sorted(os.listdir("v1.0")) == ["a.png", "b.png"]

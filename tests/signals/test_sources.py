@@ -9,8 +9,8 @@ from PIL import Image
 
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals.idx import idx_header
-from neuralcodec.signals.signal import Wanted
-from neuralcodec.signals.sources import expand, read_signals
+from neuralcodec.signals.signal import Signal, Wanted
+from neuralcodec.signals.sources import expand, read_mask, read_signals
 
 DIGITS = Wanted("pc-test", (4, 6), np.dtype(np.uint8))
 
@@ -134,3 +134,39 @@ def test_what_is_no_signal(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(UnsupportedInput, match=r"x\.png"):
         read_signals(str(tmp_path / "x.png"), DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stacked", "mask"),
+    [
+        ((4, 6), False, (4, 6)),
+        ((4, 6), False, (4, 6, 1)),
+        ((4, 6, 3), False, (4, 6)),
+        ((4, 6, 3), False, (4, 6, 3)),
+        ((5, 4, 6), True, (4, 6)),
+        ((5, 4, 6), True, (5, 4, 6)),
+        ((5, 4, 6, 3), True, (4, 6)),
+        ((7,), False, (7,)),
+    ],
+)
+def test_masks_stand_for_channels_and_signals(
+    tmp_path: Path, shape: tuple[int, ...], stacked: bool, mask: tuple[int, ...]
+) -> None:
+    holes = np.random.default_rng(0).integers(-1, 2, mask)
+    np.save(tmp_path / "m.npy", holes)
+    found = read_mask(str(tmp_path / "m.npy"), Signal(np.zeros(shape, np.uint8), stacked))
+    channels = (
+        holes[..., None]
+        if shape[-1] == 3 != mask[-1]
+        else holes.reshape(mask[:2])
+        if mask[-1] == 1
+        else holes
+    )
+    np.testing.assert_array_equal(found, np.broadcast_to(channels != 0, shape))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (24,), (2, 4, 6), (4, 7), (4,)])
+def test_masks_of_another_size_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "m.npy", np.ones(shape, bool))
+    with pytest.raises(UnsupportedInput, match=r"m.npy is .*, but the signal is 6x4"):
+        read_mask(str(tmp_path / "m.npy"), Signal(np.zeros((4, 6), np.uint8)))
