@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuralcodec.circuits.structure import MAX_ELEMENTS, MAX_RANK, MAX_VARIABLES
+from neuralcodec.circuits.structure import MAX_ELEMENTS, MAX_RANK, MAX_VARIABLES, TreeStructure
 from neuralcodec.container.files import PathLike, atomic_write, refuse_endless
 from neuralcodec.container.signal import DTYPES, dtype_code
 from neuralcodec.errors import InvalidModel, naming
@@ -24,7 +24,7 @@ _KINDS = ("leaf", "product", "sum")
 _INTEGERS = ("kind", "indptr", "child", "variable", "row", "row_indptr", "basis", "region", "vtree")
 _NUMBERS = ("weight", "table")
 _LIMITS = (("kind", MAX_UNITS), ("row_indptr", MAX_UNITS), ("child", MAX_ELEMENTS), ("table", MAX_ELEMENTS))
-_OPTIONAL = ("basis", "region", "vtree", "shape", "dtype", "relative")
+_OPTIONAL = ("basis", "region", "vtree", "shape", "dtype", "floor", "relative")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ class CircuitArrays:
         region, vtree: (U,) region of each unit, and the parent of each region, -1 for the root's; both or
             neither. They need not be given, since scopes tell them; given, they are checked.
         shape, dtype: of a signal, where they are known.
+        floor: of prior messages while coding, as in :class:`~neuralcodec.circuits.structure.TreeStructure`.
 
     Raises:
         InvalidModel: an array that has another shape or dtype than it must have.
@@ -72,6 +73,7 @@ class CircuitArrays:
     vtree: NDArray[np.int64] | None = None
     shape: tuple[int, ...] | None = None
     dtype: np.dtype[Any] | None = None
+    floor: int = TreeStructure.floor
 
     def __post_init__(self) -> None:
         for name in _INTEGERS:
@@ -217,6 +219,7 @@ class CircuitArrays:
             vtree=self.vtree,
             shape=self.shape,
             dtype=self.dtype,
+            floor=self.floor,
         )
 
 
@@ -224,7 +227,7 @@ def save_arrays(path: PathLike, arrays: CircuitArrays) -> None:
     """Write a circuit's arrays to a compressed `.npz` file, whole or not at all (docs/import.md)."""
     members: dict[str, Any] = {name: getattr(arrays, name) for name in (*_INTEGERS, *_NUMBERS)}
     members = {name: _narrow(values) for name, values in members.items() if values is not None}
-    members |= {"schema": SCHEMA, "root": arrays.root, "relative": arrays.relative}
+    members |= {"schema": SCHEMA, "root": arrays.root, "relative": arrays.relative, "floor": arrays.floor}
     if arrays.shape is not None:
         members["shape"] = np.array(arrays.shape, np.int64)
     if arrays.dtype is not None:
@@ -265,6 +268,8 @@ def _from_members(found: Mapping[str, NDArray[Any]]) -> CircuitArrays:
     fields: dict[str, Any] = dict(members)
     fields["root"] = _integer("root", members["root"])
     fields["relative"] = _integer("relative", members.get("relative", np.zeros((), bool))) != 0
+    if "floor" in members:
+        fields["floor"] = _integer("floor", members["floor"])
     if "dtype" in members:
         code = _integer("dtype", members["dtype"])
         if code not in DTYPES:

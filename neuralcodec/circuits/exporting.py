@@ -50,7 +50,7 @@ def to_arrays(circuit: Circuit) -> CircuitArrays:
     root = build.sums(top, _square(levels.root))
     arrays = build.build(int(root[0]), shape=structure.shape, dtype=structure.dtype)
     regions = find_regions(arrays)
-    return replace(arrays, region=regions.region, vtree=np.array(regions.parent))
+    return replace(arrays, region=regions.region, vtree=np.array(regions.parent), floor=structure.floor)
 
 
 def _square(levels: NDArray[np.uint16]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from neuralcodec.circuits.arrays import LEAF, PRODUCT, CircuitArrays
 from neuralcodec.circuits.bases import FREE, Bases, find_bases
-from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.circuits.circuit import Circuit, pack
 from neuralcodec.circuits.normalising import scaled_weights
 from neuralcodec.circuits.parameters import QuantisationSteps
 from neuralcodec.circuits.regions import Regions, Units, edges_of, find_regions
@@ -97,10 +97,11 @@ def from_arrays(
         alphabet=_alphabet(arrays, samples),
         emission=_int32([number[node.basis] if node.variable >= 0 else -1 for node in nodes]),
         basis_size=tuple(len(bases.rows[basis]) for basis in used),
+        floor=arrays.floor,
     ).validate()
     masses = _masses(arrays, nodes, [bases.rows[basis] for basis in used], number)
     masses["root"] = prior.dense(structure.root_size).reshape(-1)
-    return Circuit(structure, levels_of(structure, masses, steps), dict(header or {}))
+    return Circuit(*pack(structure, levels_of(structure, masses, steps)), dict(header or {}))
 
 
 def _masses(
