@@ -74,7 +74,7 @@ def expanded_hash(circuit: Circuit) -> str:
     digest, seen = hashlib.sha256(_bytes(theta.root)), set()
     for node, kind in enumerate(s.emission.tolist()):
         if node > 0:
-            digest.update(_bytes(theta.transition[slice(*s.transition_offset[node : node + 2])]))
+            digest.update(_bytes(theta.transition_of(s, node)))
         if kind > 0:
             digest.update(_bytes(theta.weight_of(s, node)))
         if kind < 0 or kind in seen:

@@ -163,6 +163,21 @@ struct Case {
     }
 };
 
+// All entries, with the zeros that are not stored.
+void hash_matrix(Sha256& hash, const Matrix& m) {
+    std::vector<float> all(m.entries, m.entries + (m.blocks ? 0 : size_t(m.rows) * size_t(m.columns)));
+    all.resize(size_t(m.rows) * size_t(m.columns), 0.0f);
+    for (int32_t i = 0; m.blocks && i < m.rows; ++i)
+        for (int32_t b = m.blocks->rows.first[size_t(i / kBlock)];
+             b < m.blocks->rows.first[size_t(i / kBlock) + 1]; ++b) {
+            const Block& block = m.blocks->rows.blocks[size_t(b)];
+            for (int32_t j = kBlock * block.across; j < std::min(kBlock * (block.across + 1), m.columns); ++j)
+                all[size_t(i) * size_t(m.columns) + size_t(j)] =
+                    m.entries[block.offset + i % kBlock * block.stride + j % kBlock];
+        }
+    hash.add(all.data(), sizeof(float) * all.size());
+}
+
 // Prior, then node by node transitions, weights, and the tables of emissions that no node before had; no
 // padding.
 std::string hash_tables(const CircuitView& c) {
@@ -171,13 +186,8 @@ std::string hash_tables(const CircuitView& c) {
     hash.add(c.prior, sizeof(float) * size_t(c.nodes[0].states));
     for (int32_t v = 0; v < c.count; ++v) {
         const Node& n = c.nodes[v];
-        if (v > 0)
-            hash.add(n.transition,
-                     sizeof(float) * (n.blocks ? size_t(n.blocks->entries)
-                                               : size_t(n.states) * size_t(c.nodes[n.parent].states)));
-        if (n.emission == Emission::shared)
-            for (int32_t z = 0; z < n.states; ++z)
-                hash.add(n.weight + size_t(z) * size_t(n.padded_rank), sizeof(float) * size_t(n.rank));
+        if (v > 0) hash_matrix(hash, n.transition);
+        if (n.emission == Emission::shared) hash_matrix(hash, n.weight);
         if (n.emission == Emission::silent || !seen.insert(n.distribution).second) continue;
         hash.add(n.distribution, sizeof(float) * size_t(n.rank) * size_t(n.alphabet));
         for (int32_t x = 0; x < n.alphabet; ++x)

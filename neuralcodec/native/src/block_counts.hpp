@@ -3,9 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 
 #include "blocks.hpp"
+#include "shuffles.hpp"
 #include "simd.hpp"
 
 namespace {
@@ -13,27 +13,6 @@ namespace {
 using neuralcodec::Block;
 using neuralcodec::BlockEdge;
 using neuralcodec::kBlock;
-
-template <int step, bool low, int... lane>
-inline Vec blend(Vec a, Vec b, std::integer_sequence<int, lane...>) {
-    return __builtin_shufflevector(
-        a, b,
-        (low ? (lane & step ? kLanes + lane - step : lane) : (lane & step ? kLanes + lane : lane + step))...);
-}
-
-// Lane l of the result is the sum of all lanes of rows[l]: each round adds pairs of lanes of two vectors into
-// one.
-template <int step = 1>
-inline Vec lane_sums(Vec* rows) {
-    using Lanes = std::make_integer_sequence<int, kLanes>;
-    for (int i = 0; i < kLanes; i += 2 * step)
-        rows[i] = blend<step, true>(rows[i], rows[i + step], Lanes{}) +
-                  blend<step, false>(rows[i], rows[i + step], Lanes{});
-    if constexpr (2 * step < kLanes)
-        return lane_sums<2 * step>(rows);
-    else
-        return rows[0];
-}
 
 // sums (rows `stride` apart) += the block's sums over signals of left[r] * right[c]; both are states x lanes.
 template <int height, int width>

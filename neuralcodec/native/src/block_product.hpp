@@ -9,6 +9,7 @@ namespace {
 
 using neuralcodec::Block;
 using neuralcodec::kBlock;
+using neuralcodec::Matrix;
 using neuralcodec::Strips;
 
 // acc += column k of a block times one row of b. Along a block row entry (i, k) of a block is at i * stride +
@@ -78,6 +79,18 @@ void block_product(float* c, int64_t ldc, const float* entries, const Strips& st
         for (; j + 2 * kLanes <= n; j += 2 * kLanes)
             strip_columns<columns, 2>(c + j, ldc, entries, strips, b + j, ldb, m, depth);
     for (; j < n; j += kLanes) strip_columns<columns, 1>(c + j, ldc, entries, strips, b + j, ldb, m, depth);
+}
+
+// c (rows ldc apart, n columns) = m b, or m^t b, as product sums.
+template <bool transposed>
+void matrix_product(float* c, int64_t ldc, const Matrix& m, const float* b, int64_t ldb, int n) {
+    const int out = transposed ? m.columns : m.rows, depth = transposed ? m.rows : m.columns;
+    if (m.blocks)
+        block_product<transposed>(c, ldc, m.entries, transposed ? m.blocks->columns : m.blocks->rows, b, ldb,
+                                  out, n, depth);
+    else
+        product(c, ldc, {m.entries, transposed ? 1 : m.columns, transposed ? m.columns : 1}, b, ldb, out, n,
+                depth);
 }
 
 }  // namespace

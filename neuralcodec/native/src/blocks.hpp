@@ -42,6 +42,13 @@ struct BlockEdge {
     static size_t size(int32_t parent_states, int32_t states);  // of the support
 };
 
+// A matrix of probabilities: all entries row by row, or what is stored of them by blocks.
+struct Matrix {
+    const float* entries = nullptr;
+    const BlockEdge* blocks = nullptr;  // nullptr: every entry is stored
+    int32_t rows = 0, columns = 0;
+};
+
 // The blocks of each node's transitions from the whole support (nullptr: every transition is stored); nullptr
 // for the root, and for edges of which every block is stored. Throws std::invalid_argument if the sizes do
 // not fit.

@@ -70,6 +70,21 @@ void expand_row(float* out, const uint16_t* levels, int32_t n, const char* name)
     for (int32_t j = 0; j < n; ++j) out[j] = float(uint32_t(levels[j]) * levels[j]) / sum;
 }
 
+// Keeps what the matrix stores of one row; returns how many entries that is.
+int32_t store_row(float* out, const float* row, const Matrix& m, int32_t number) {
+    if (!m.blocks) {
+        std::copy_n(row, m.columns, out);
+        return m.columns;
+    }
+    int32_t kept = 0;
+    const size_t strip = size_t(number / kBlock);
+    for (int32_t b = m.blocks->rows.first[strip]; b < m.blocks->rows.first[strip + 1]; ++b) {
+        const int32_t first = kBlock * m.blocks->rows.blocks[size_t(b)].across;
+        for (int32_t k = first; k < std::min(first + kBlock, m.columns); ++k) out[kept++] = row[k];
+    }
+    return kept;
+}
+
 // Entry x of column k (rows `stride` apart) holds the mass below x.
 void expand_cumulative(float* out, int32_t stride, const uint16_t* levels, int32_t n, const char* name) {
     const float sum = float(row_sum(levels, n, name));
@@ -117,7 +132,6 @@ void Circuit::read_structure(const CircuitArrays& a) {
         Node& n = nodes_[size_t(v)];
         n = Node{};
         n.parent = a.parent[v], n.variable = a.variable[v], n.states = a.states[v];
-        n.blocks = blocks_[size_t(v)].get();
         check(v == 0 ? n.parent == -1 : n.parent >= 0 && n.parent < v, v, "bad parent", n.parent);
         int32_t on_path = v - 1;
         while (on_path > n.parent) on_path = nodes_[size_t(on_path)].parent;
@@ -162,9 +176,24 @@ void Circuit::assign_slots() {
     }
 }
 
-uint64_t Circuit::stored_transitions(const Node& n) const {
-    return n.blocks ? uint64_t(n.blocks->entries)
-                    : uint64_t(n.states) * uint64_t(nodes_[size_t(n.parent)].states);
+// Weights that have few blocks besides zeros; nullptr where leaving those out would not pay.
+std::vector<std::shared_ptr<const BlockEdge>> Circuit::find_weight_blocks(const uint16_t* levels) const {
+    std::vector<std::shared_ptr<const BlockEdge>> result(nodes_.size());
+    std::vector<uint8_t> support;
+    for (size_t v = 0; v < nodes_.size(); ++v) {
+        const Node& n = nodes_[v];
+        if (n.emission != Emission::shared) continue;
+        const int32_t across = (n.rank + kBlock - 1) / kBlock;
+        support.assign(BlockEdge::size(n.states, n.rank), 0);
+        for (int32_t z = 0; z < n.states; ++z)
+            for (int32_t k = 0; k < n.rank; ++k)
+                support[size_t(z / kBlock * across + k / kBlock)] |= levels[int64_t(z) * n.rank + k] != 0;
+        levels += int64_t(n.states) * n.rank;
+        const auto stored = size_t(std::count(support.begin(), support.end(), uint8_t(1)));
+        if (10 * stored < 9 * support.size())
+            result[v] = std::make_shared<const BlockEdge>(support.data(), n.states, n.rank);
+    }
+    return result;
 }
 
 void Circuit::read_tables(const CircuitArrays& a) {
@@ -180,14 +209,16 @@ void Circuit::read_tables(const CircuitArrays& a) {
     };
     for (size_t v = 0; v < nodes_.size(); ++v) {
         const Node& n = nodes_[v];
-        if (v > 0) reserve(transitions, stored_transitions(n));
+        if (v > 0)
+            reserve(transitions, blocks_[v] ? uint64_t(blocks_[v]->entries)
+                                            : uint64_t(n.states) * uint64_t(nodes_[size_t(n.parent)].states));
         if (n.emission == Emission::free) {
             free_levels += uint64_t(n.rank) * uint64_t(n.alphabet);
             reserve(distributions, uint64_t(n.rank) * uint64_t(n.alphabet));
             reserve(cumulatives, uint64_t(n.padded_rank) * uint64_t(n.alphabet));
         } else if (n.emission == Emission::shared) {
             weight_levels += uint64_t(n.states) * uint64_t(n.rank);
-            reserve(weights, uint64_t(n.states) * uint64_t(n.padded_rank));
+            reserve(weights, uint64_t(n.states) * uint64_t(n.rank));
             Basis& b = bases[size_t(a.emission[v] - 1)];
             check(b.alphabet == 0 || b.alphabet == n.alphabet, int32_t(v),
                   "alphabet differs from its basis's", n.alphabet);
@@ -206,6 +237,7 @@ void Circuit::read_tables(const CircuitArrays& a) {
     expect_levels("weight", a.weight, weight_levels);
     expect_levels("free", a.free, free_levels);
     expect_levels("basis", a.basis, basis_levels);
+    weight_blocks_ = find_weight_blocks(a.weight.data);
     prior_.resize(size_t(nodes_[0].states));
     transition_.resize(transitions);
     weight_.resize(weights);
@@ -223,14 +255,15 @@ void Circuit::read_tables(const CircuitArrays& a) {
         }
     };
     for (Basis& b : bases) expand_table(b.distribution, b.cumulative, b.size, b.alphabet, basis);
+    std::vector<float> row(kMaxStates);
     size_t t = 0, w = 0, d = 0, c = 0;
     for (size_t v = 0; v < nodes_.size(); ++v) {
         Node& n = nodes_[v];
         if (v > 0) {
-            n.transition = transition_.data() + t;
             const int32_t rows = nodes_[size_t(n.parent)].states;
+            n.transition = {transition_.data() + t, blocks_[v].get(), rows, n.states};
             for (int32_t k = 0; k < rows; ++k) {
-                const int32_t width = n.blocks ? n.blocks->width(k) : n.states;
+                const int32_t width = blocks_[v] ? blocks_[v]->width(k) : n.states;
                 expand_row(&transition_[t], transition.take(size_t(width)), width, transition.name());
                 t += size_t(width);
             }
@@ -239,9 +272,11 @@ void Circuit::read_tables(const CircuitArrays& a) {
             const Basis& b = bases[size_t(a.emission[v] - 1)];
             n.distribution = distribution_.data() + b.distribution;
             n.cumulative = cumulative_.data() + b.cumulative;
-            n.weight = weight_.data() + w;
-            for (int32_t z = 0; z < n.states; ++z, w += size_t(n.padded_rank))
-                expand_row(&weight_[w], weight.take(size_t(n.rank)), n.rank, weight.name());
+            n.weight = {weight_.data() + w, weight_blocks_[v].get(), n.states, n.rank};
+            for (int32_t z = 0; z < n.states; ++z) {
+                expand_row(row.data(), weight.take(size_t(n.rank)), n.rank, weight.name());
+                w += size_t(store_row(&weight_[w], row.data(), n.weight, z));
+            }
         } else if (n.emission == Emission::free) {
             n.distribution = distribution_.data() + d;
             n.cumulative = cumulative_.data() + c;

@@ -20,9 +20,8 @@ struct Node {
     int32_t padded_rank;        // rank rounded up to a multiple of 16
     int32_t slot;               // where its messages live during the walk
     bool informs;               // its likelihood message is read by somebody
-    const float* transition;    // parent's states x states, or what is stored of them by blocks
-    const BlockEdge* blocks;    // nullptr: every transition is stored
-    const float* weight;        // states x padded_rank (shared)
+    Matrix transition;          // parent's states x states
+    Matrix weight;              // states x rank (shared)
     const float* distribution;  // rank x alphabet
     const float* cumulative;    // alphabet x padded_rank; entry x holds the mass below x
 };
@@ -61,10 +60,10 @@ class Circuit {
     void read_structure(const CircuitArrays& a);
     void read_tables(const CircuitArrays& a);
     void assign_slots();
-    uint64_t stored_transitions(const Node& node) const;
+    std::vector<std::shared_ptr<const BlockEdge>> find_weight_blocks(const uint16_t* levels) const;
 
     std::vector<Node> nodes_;
-    std::vector<std::shared_ptr<const BlockEdge>> blocks_;
+    std::vector<std::shared_ptr<const BlockEdge>> blocks_, weight_blocks_;
     std::vector<int32_t> slot_states_;
     std::vector<float> prior_, transition_, weight_, distribution_, cumulative_;
     CircuitView view_{};

@@ -1,6 +1,9 @@
 // Operations on messages: matrices of states x columns, whose columns are independent of each other.
 #pragma once
 
+#include <type_traits>
+
+#include "shuffles.hpp"
 #include "simd.hpp"
 
 #if defined(__AVX2__)
@@ -10,11 +13,6 @@
 namespace {
 
 constexpr float kFloor = 0x1p-40f;
-
-inline void transpose(float* out, int64_t ldo, const float* in, int64_t ldi, int rows, int cols) {
-    for (int r = 0; r < rows; ++r)
-        for (int c = 0; c < cols; ++c) out[c * ldo + r] = in[r * ldi + c];
-}
 
 inline Vec gather(const float* from, const int32_t* index) {
 #if defined(__AVX512F__)
@@ -34,9 +32,29 @@ struct Columns {
     const int32_t* index;  // nullptr: in their own order
 
     inline Vec at(int row, int j) const {
-        return index ? gather(data + row * ld, index + j) : load(data + row * ld + j);
+        const float* const from = data + row * ld;
+        if (!index) return load(from + j);
+#if defined(__AVX512F__)
+        // few columns: a row of them fits into one or two registers
+        const __m512i lanes = _mm512_loadu_si512(index + j);
+        if (ld == 16)
+            return reinterpret_cast<Vec>(_mm512_permutexvar_ps(lanes, reinterpret_cast<__m512>(load(from))));
+        if (ld == 32)
+            return reinterpret_cast<Vec>(_mm512_permutex2var_ps(reinterpret_cast<__m512>(load(from)), lanes,
+                                                                reinterpret_cast<__m512>(load(from + 16))));
+#endif
+        return gather(from, index + j);
     }
 };
+
+// Calls work(number of vectors, first column) for blocks of columns that leave the work its registers.
+template <class Work>
+inline void for_columns(int cols, Work work) {
+    int j = 0;
+    for (; j + 8 * kLanes <= cols; j += 8 * kLanes) work(std::integral_constant<int, 8>{}, j);
+    for (; j + 2 * kLanes <= cols; j += 2 * kLanes) work(std::integral_constant<int, 2>{}, j);
+    for (; j < cols; j += kLanes) work(std::integral_constant<int, 1>{}, j);
+}
 
 inline void multiply(float* out, int64_t ldo, Columns a, Columns b, int rows, int cols) {
     for (int r = 0; r < rows; ++r)
@@ -45,24 +63,39 @@ inline void multiply(float* out, int64_t ldo, Columns a, Columns b, int rows, in
 
 // Per column: divide by the sum, and let no entry fall below the floor (format.md, "normalise" and 7.3).
 inline void normalise(float* p, int states, int cols, float floor) {
-    for (int j = 0; j < cols; j += kLanes) {
-        Vec sum{};
-        for (int z = 0; z < states; ++z) sum = sum + load(p + int64_t(z) * cols + j);
-        const Vec r = splat(1.0f) / sum;
+    for_columns(cols, [=](auto vectors, int j) {
+        Vec factor[vectors] = {};
         for (int z = 0; z < states; ++z)
-            store(p + int64_t(z) * cols + j, maximum(load(p + int64_t(z) * cols + j) * r, splat(floor)));
-    }
+            for (int v = 0; v < vectors; ++v)
+                factor[v] = factor[v] + load(p + int64_t(z) * cols + j + v * kLanes);
+        for (int v = 0; v < vectors; ++v) factor[v] = splat(1.0f) / factor[v];
+        for (int z = 0; z < states; ++z)
+            for (int v = 0; v < vectors; ++v) {
+                float* const at = p + int64_t(z) * cols + j + v * kLanes;
+                store(at, maximum(load(at) * factor[v], splat(floor)));
+            }
+    });
 }
 
-// Per column: largest entry 1, none below 2^-40 (format.md, "rescale").
-inline void rescale(float* out, const float* q, int states, int cols) {
-    for (int j = 0; j < cols; j += kLanes) {
-        Vec top{};
-        for (int z = 0; z < states; ++z) top = maximum(top, load(q + int64_t(z) * cols + j));
-        const Vec r = splat(1.0f) / top;
+// Per column: out = entry(row, column) with the largest 1 and none below 2^-40 (format.md, "rescale"). entry
+// is asked once for each; out may not be what it reads.
+template <class Entry>
+inline void rescaled(float* out, int states, int cols, Entry entry) {
+    for_columns(cols, [=](auto vectors, int j) {
+        Vec factor[vectors] = {};
         for (int z = 0; z < states; ++z)
-            store(out + int64_t(z) * cols + j, maximum(load(q + int64_t(z) * cols + j) * r, splat(kFloor)));
-    }
+            for (int v = 0; v < vectors; ++v) {
+                const Vec q = entry(z, j + v * kLanes);
+                factor[v] = maximum(factor[v], q);
+                store(out + int64_t(z) * cols + j + v * kLanes, q);
+            }
+        for (int v = 0; v < vectors; ++v) factor[v] = splat(1.0f) / factor[v];
+        for (int z = 0; z < states; ++z)
+            for (int v = 0; v < vectors; ++v) {
+                float* const at = out + int64_t(z) * cols + j + v * kLanes;
+                store(at, maximum(load(at) * factor[v], splat(kFloor)));
+            }
+    });
 }
 
 }  // namespace

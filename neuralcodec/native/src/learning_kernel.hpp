@@ -21,33 +21,6 @@ using namespace neuralcodec;
 
 constexpr float kTiny = 1e-30f;
 
-// One round of the butterfly transpose: swaps the off-diagonal blocks of `step` lanes.
-template <int step>
-inline void swap_blocks(Vec* rows) {
-    using Lanes = std::make_integer_sequence<int, kLanes>;
-    for (int i = 0; i < kLanes; ++i) {
-        if (i & step) continue;
-        const Vec a = rows[i], b = rows[i + step];
-        rows[i] = blend<step, true>(a, b, Lanes{});
-        rows[i + step] = blend<step, false>(a, b, Lanes{});
-    }
-}
-
-// out (cols x rows, ldo apart) = in (rows x cols, ldi apart) transposed; cols is a multiple of kPad, and out
-// has room for padded(rows) columns: the padding is set to 0.
-inline void transpose(float* out, int64_t ldo, const float* in, int64_t ldi, int rows, int cols) {
-    for (int r = 0; r < padded(rows); r += kLanes)
-        for (int c = 0; c < cols; c += kLanes) {
-            Vec block[kLanes];
-            for (int i = 0; i < kLanes; ++i) block[i] = r + i < rows ? load(in + (r + i) * ldi + c) : Vec{};
-            swap_blocks<1>(block);
-            swap_blocks<2>(block);
-            if constexpr (kLanes >= 8) swap_blocks<4>(block);
-            if constexpr (kLanes >= 16) swap_blocks<8>(block);
-            for (int i = 0; i < kLanes; ++i) store(out + (c + i) * ldo + r, block[i]);
-        }
-}
-
 // a / b to about 2^-23 relative; a plain division is the slowest instruction of the whole step.
 inline Vec quotient(Vec a, Vec b) {
 #if defined(__AVX512F__)

@@ -4,6 +4,9 @@
 // stays in its own lane: neither the vector width nor the size of the group can change a result.
 #pragma once
 
+#include <algorithm>
+#include <utility>
+
 #include "ans.hpp"
 #include "block_product.hpp"
 #include "circuit.hpp"
@@ -231,12 +234,7 @@ class Walk {
             const Message& above = message(up);
             multiply(outgoing_, lanes_, {above.prior, lanes_, nullptr}, likelihoods(above), up.states,
                      lanes_);
-            if (node.blocks)
-                block_product<true>(own.prior, lanes_, node.transition, node.blocks->columns, outgoing_,
-                                    lanes_, node.states, lanes_, up.states);
-            else
-                product(own.prior, lanes_, {node.transition, 1, node.states}, outgoing_, lanes_, node.states,
-                        lanes_, up.states);
+            matrix_product<true>(own.prior, lanes_, node.transition, outgoing_, lanes_, lanes_);
         }
         normalise(own.prior, node.states, lanes_, circuit_.floor);
         if (node.emission != Emission::silent) code(node, own.prior);
@@ -248,24 +246,29 @@ class Walk {
         const Node& up = circuit_.nodes[child.parent];
         const Message& from = message(child);
         Message& to = message(up);
-        if (child.blocks)
-            block_product<false>(outgoing_, from.width, child.transition, child.blocks->rows, from.likelihood,
-                                 from.width, up.states, from.width, child.states);
-        else
-            product(outgoing_, from.width, {child.transition, child.states, 1}, from.likelihood, from.width,
-                    up.states, from.width, child.states);
+        matrix_product<false>(outgoing_, from.width, child.transition, from.likelihood, from.width,
+                              from.width);
         bool left_plain, right_plain;
         const Columns old{to.likelihood, to.width, left_};
         const int width = padded(join(to, from, &left_plain, &right_plain));
-        multiply(product_, width, {old.data, old.ld, left_plain ? nullptr : left_},
-                 {outgoing_, from.width, right_plain ? nullptr : right_}, up.states, width);
-        rescale(to.likelihood, product_, up.states, width);
+        const Columns left{old.data, old.ld, left_plain ? nullptr : left_};
+        const Columns right{outgoing_, from.width, right_plain ? nullptr : right_};
+        rescaled(product_, up.states, width, [=](int z, int j) { return left.at(z, j) * right.at(z, j); });
+        if (circuit_.slot_states[up.slot] == circuit_.max_states)
+            std::swap(to.likelihood, product_);
+        else
+            std::copy_n(product_, int64_t(up.states) * width, to.likelihood);
         to.width = width;
     }
 
     // The classes of signals that agree on both messages, numbered by their first signal; `to` takes them
     // over. left_ and right_ name each class's columns. Returns the number of classes.
     int join(Message& to, const Message& from, bool* left_plain, bool* right_plain) {
+        if ((to.plain && to.width == lanes_) || (from.plain && from.width == lanes_)) {
+            std::copy_n(to.column, lanes_, left_);
+            std::copy_n(from.column, lanes_, right_);
+            return apart(to, left_plain, right_plain);
+        }
         const uint32_t slots = uint32_t(pair_slots());
         for (uint32_t i = 0; i < slots; ++i) pairs_[i] = -1;
         int count = 0;
@@ -284,6 +287,12 @@ class Walk {
             to.column[b] = pairs_[i];
             to.plain = to.plain && pairs_[i] == b;
         }
+        // hardly fewer classes than signals: a column for each signal needs no picking of columns from now on
+        if (4 * count > 3 * lanes_) {
+            for (int b = lanes_; b-- > 0;)  // a class's number is that of its first lane or less
+                left_[b] = left_[to.column[b]], right_[b] = right_[to.column[b]];
+            return apart(to, left_plain, right_plain);
+        }
         for (int n = count; n < padded(count); ++n) left_[n] = left_[0], right_[n] = right_[0];
         // beyond the last class, columns in their own order would be others than those of the first class
         *left_plain = *left_plain && count % kPad == 0;
@@ -291,20 +300,26 @@ class Walk {
         return count;
     }
 
+    // Each lane becomes a class of its own; left_ and right_ name its columns.
+    int apart(Message& to, bool* left_plain, bool* right_plain) {
+        *left_plain = *right_plain = to.plain = true;
+        for (int b = 0; b < lanes_; ++b) {
+            to.column[b] = b;
+            *left_plain = *left_plain && left_[b] == b;
+            *right_plain = *right_plain && right_[b] == b;
+        }
+        return lanes_;
+    }
+
     inline bool missing(int b, int variable) const {
         return group_.missing && group_.missing[int64_t(b) * circuit_.variables + variable];
     }
 
     void code(const Node& node, const float* pi) {
-        if (node.emission == Emission::shared) {
-            product(weights_, node.padded_rank, {pi, 1, lanes_}, node.weight, node.padded_rank,
-                    group_.signals, node.padded_rank, node.states);
-        } else {
-            for (int b = 0; b < group_.signals; ++b)
-                for (int z = node.states; z < node.padded_rank; ++z)
-                    weights_[int64_t(b) * node.padded_rank + z] = 0;
-            transpose(weights_, node.padded_rank, pi, lanes_, node.states, group_.signals);
-        }
+        if (node.emission == Emission::shared)
+            matrix_product<true>(basis_, lanes_, node.weight, pi, lanes_, lanes_);
+        transpose(weights_, node.padded_rank, node.emission == Emission::shared ? basis_ : pi, lanes_,
+                  node.rank, lanes_);
         visitor_.begin(node);
         for (int b = 0; b < group_.signals; ++b) {
             uint16_t* x = group_.samples + int64_t(b) * circuit_.variables + node.variable;
@@ -330,13 +345,12 @@ class Walk {
             for (int d = 0; d < width; d += kLanes)
                 store((shared ? basis_ : product_) + int64_t(k) * width + d,
                       gather(node.distribution + int64_t(k) * node.alphabet, distinct_ + d));
-        if (shared)
-            product(product_, width, {node.weight, node.padded_rank, 1}, basis_, width, node.states, width,
-                    node.rank);
-        for (int64_t i = 0; i < int64_t(node.states) * width; i += kLanes)
-            store(product_ + i, maximum(load(product_ + i), splat(kFloor)));
+        if (shared) matrix_product<false>(product_, width, node.weight, basis_, width, width);
         for (int z = 0; unknown >= 0 && z < node.states; ++z) product_[int64_t(z) * width + unknown] = 1.0f;
-        rescale(lambda, product_, node.states, width);
+        const float* const emitted = product_;
+        rescaled(lambda, node.states, width, [=](int z, int j) {
+            return maximum(load(emitted + int64_t(z) * width + j), splat(kFloor));
+        });
     }
 
     // The classes of signals with the same sample at a node, numbered by their first signal: their values go
