@@ -1,10 +1,11 @@
-"""Draws docs/figures/ from the result files beside this script; complexity.py and compare.py call it at their end.
+"""Draws docs/figures/ from the result files beside this script; complexity.py and compare.py draw theirs at their end.
 
 python benchmarks/figures.py
 """
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,37 @@ def draw_comparison(figures: Mapping[str, Any]) -> None:
     plt.close(figure)
 
 
+def draw_training(results: Mapping[str, Any]) -> None:
+    """Training and held-out rates of the shipped models, epoch by epoch."""
+    plt = style()
+    figure, axes = plt.subplots(1, len(results), figsize=(9, 2.6), layout="constrained")
+    for axis, (name, result) in zip(axes, results.items(), strict=True):
+        epochs = result["epochs"]
+        at = [line["epoch"] for line in epochs]
+        axis.plot(
+            at, [line["training_bpd"] for line in epochs], color=OTHERS, linestyle="--", label="training"
+        )
+        axis.plot(at, [line["validation_bpd"] for line in epochs], color=OURS, label="held out")
+        for before, after in pairwise(epochs):
+            if before["states"] != after["states"]:
+                axis.axvline(after["epoch"] - 0.5, color="#c4c4c4", linewidth=0.8)
+                axis.annotate(
+                    str(after["states"]), (after["epoch"] - 0.3, 0.97), xycoords=("data", "axes fraction"),
+                    fontsize=7, color=OTHERS, va="top",
+                )  # fmt: skip
+        axis.set_title(name, fontsize=9)
+        axis.set_xlabel("epoch (states at the lines)")
+    axes[0].set_ylabel("bits per dimension")
+    axes[0].legend()
+    save(figure, "training")
+
+
 def main() -> None:
     """Draw what there are results for."""
     for name, draw in {"complexity": draw_complexity, "compare": draw_comparison}.items():
         draw(json.loads((HERE / f"{name}.json").read_text())["figures"])
+    names = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
+    draw_training({name: json.loads((HERE / f"train_zoo.{name}.json").read_text()) for name in names})
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ def initial_basis(size: int, histogram: NDArray[np.floating]) -> NDArray[np.floa
         left -= count
     table: NDArray[np.float64] = np.concatenate(rows)
     table /= table.sum(axis=1, keepdims=True)
+    # by mean value: neighbours are alike, so weights of 0 lie together
+    table = table[np.argsort(table @ np.arange(width), kind="stable")]
     table *= 1 - FLOOR
     table += FLOOR / width
     return table

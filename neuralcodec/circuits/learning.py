@@ -95,7 +95,11 @@ def train(
     structure, theta = run.finish(state)
     levels = quantise(structure, theta, steps)
     circuit = Circuit(structure, levels, {})
-    figures = {"training_bpd": run.bpd(circuit, run.train), "validation_bpd": run.bpd(circuit, run.held_out)}
+    figures = {
+        "training_bpd": run.bpd(circuit, run.train),
+        "validation_bpd": run.bpd(circuit, run.held_out),
+        "validation_bpd_before_quantisation": run.validate(learner_of(structure), theta),
+    }
     full_header = {
         "recipe": recipe.to_json(),
         "figures": {k: round(v, 5) for k, v in figures.items() if v == v},
@@ -216,7 +220,7 @@ class _Run:
             step += 1
             seen = sum(len(b) for b in batches[: i + 1])
             self._tell(state, i + 1, len(batches), total / seen, state.last_bpd, False)
-        bpd = self._validate(learner, theta)
+        bpd = self.validate(learner, theta)
         self._tell(state, len(batches), len(batches), total / len(order), bpd, True)
         after = replace(
             state, theta=theta, statistics=statistics, epoch=state.epoch + 1, step=step, last_bpd=bpd
@@ -241,7 +245,7 @@ class _Run:
         theta, statistics = best.copy(), state.statistics.copy()
         sums = tuple(np.empty_like(values) for values in theta.arrays)
         self._em_step(learner, state.structure, theta, statistics, self.train, 1.0, sums)
-        if len(self.held_out) and self._validate(learner, theta) > self._validate(learner, best):
+        if len(self.held_out) and self.validate(learner, theta) > self.validate(learner, best):
             theta = best
         return state.structure, theta
 
@@ -278,7 +282,8 @@ class _Run:
             )
         return -float(ll.sum()) / (LN2 * int(x.shape[1]))
 
-    def _validate(self, learner: Learner, theta: Parameters) -> float:
+    def validate(self, learner: Learner, theta: Parameters) -> float:
+        """Bits per dimension of the held-out signals under float32 parameters; NaN for none."""
         if not len(self.held_out):
             return float("nan")
         ll = learner.log_likelihood(theta.arrays, self.held_out, threads=self.threads)

@@ -30,13 +30,13 @@ class Recipe:
         seed: of everything random.
     """
 
-    latents: int = 32
-    epochs: int = 20
+    latents: int = 128
+    epochs: int = 24
     epoch_signals: int = 60_000
     structure: Literal["hclt", "hmm", "binary"] = "hclt"
     emission: Literal["shared", "free"] = "shared"
     basis: int = 64
-    transitions: int | None = None
+    transitions: int | None = 4096
     start_latents: int = 16
     batch: int = 256
     first_rate: float = 0.3

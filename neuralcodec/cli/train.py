@@ -25,7 +25,7 @@ HELP = """Train models, one command for each family.
 
 \b
 Example:
-  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm --latents 32 --epochs 20
+  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm
 """
 PC_HELP = """Learn a probabilistic circuit from signals of one shape: images, .npy, .npz, IDX files, folders.
 
@@ -33,7 +33,7 @@ The same data, options, seed and threads give the same model. The model's file k
 
 \b
 Examples:
-  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm --latents 32 --epochs 20
+  neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm
   neuralcodec train pc scans/ -o scans.ncm --latents 64 --epochs 40 --checkpoint scans.part --resume
 """
 

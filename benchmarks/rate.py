@@ -1,6 +1,6 @@
-"""Bits on disk for the MNIST test set: one archive of 10,000 images, and single files.
+"""Bits on disk for the test set of each shipped model: one archive of 10,000 images, and single files.
 
-    NEURALCODEC_DATA=... python benchmarks/mnist_rate.py
+    NEURALCODEC_DATA=... python benchmarks/rate.py
 
 Models are chosen on signals held out of the training set, not by what this finds.
 """
@@ -9,11 +9,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import mnist, write_result
+from common import fashion_mnist, mnist, write_result
 
 import neuralcodec
 
 SINGLES = 500
+TESTS = {"pc-mnist-fast": mnist, "pc-mnist": mnist, "pc-fashion-mnist": fashion_mnist}
 
 
 def measure(model: str, images: np.ndarray, folder: Path) -> dict[str, float | int]:
@@ -43,10 +44,9 @@ def measure(model: str, images: np.ndarray, folder: Path) -> dict[str, float | i
 
 
 def main() -> None:
-    """Measure both shipped models."""
-    images = mnist("test")
+    """Measure the shipped models."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = {name: measure(name, images, Path(folder)) for name in ("pc-mnist-fast", "pc-mnist")}
+        figures = {name: measure(name, images("test"), Path(folder)) for name, images in TESTS.items()}
     write_result(__file__, figures)
 
 
