@@ -18,12 +18,11 @@ from common import HERE, mnist
 
 import neuralcodec.circuits.learning as learning
 from neuralcodec.circuits.builders import low_rank
-from neuralcodec.circuits.parameters import QuantisationSteps
 from neuralcodec.circuits.recipe import Recipe
 from neuralcodec.circuits.structure import TreeStructure
 
 RESULTS = HERE / "experiments.json"
-STEPS = QuantisationSteps(transition=1 / 64, weight=1 / 64)
+
 BASE: dict[str, Any] = {"latents": 32, "epochs": 10, "basis": 32, "transitions": None}
 LOW_RANK = 16
 EXPERIMENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -58,7 +57,7 @@ def run(name: str) -> dict[str, Any]:
         learning.build_structure = _low_rank_structure
     start = time.process_time()
     try:
-        circuit = learning.train(mnist("train"), Recipe(**{**BASE, **changes}), steps=STEPS)
+        circuit = learning.train(mnist("train"), Recipe(**{**BASE, **changes}))
     finally:
         learning.build_structure = build
     figures = circuit.header["figures"]

@@ -29,7 +29,7 @@ from neuralcodec.native import thread_count
 
 ZOO = HERE.parent / "neuralcodec" / "zoo"
 RUNS = HERE.parent / "runs"
-STEPS = QuantisationSteps(transition=1 / 64, weight=1 / 64)
+STEPS = QuantisationSteps(transition=1 / 32, weight=1 / 24)
 MNIST = "MNIST training images (LeCun, Cortes, Burges); the test images were not used"
 FASHION = "Fashion-MNIST training images (Xiao, Rasul, Vollgraf; Zalando); the test images were not used"
 
@@ -62,7 +62,7 @@ MODELS = {
     ),
     "pc-fashion-mnist": Model(
         fashion_mnist,
-        Recipe(latents=256, epochs=30, basis=128, transitions=16_384, pseudocount=1.0),
+        Recipe(latents=256, epochs=31, basis=128, transitions=16_384, pseudocount=1.0),
         "28x28 gray 8-bit images like pictures of clothes",
         FASHION,
         "MIT (Zalando)",

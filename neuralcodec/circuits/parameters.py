@@ -135,8 +135,8 @@ class QuantisationSteps:
     """
 
     root: float = 1 / 2048
-    transition: float = 1 / 96
-    weight: float = 1 / 96
+    transition: float = 1 / 48
+    weight: float = 1 / 32
     free: float = 1 / 512
     basis: float = 1 / 2048
 

@@ -13,7 +13,7 @@ RUN = Path(__file__).parent / "run.py"
 def test_cases_hold_every_file(tmp_path: Path) -> None:
     write_samples_of_all(tmp_path)
     cases = list(cases_of(tmp_path))
-    assert len(cases) == 3 * (2 * 2 + 2) + 1
+    assert len(cases) == 4 * (2 * 2 + 2) + 1
     assert len({case.name for case in cases}) == len(cases)
     plain = {case.name: case.expected for case in cases}
     for seed in range(3):
