@@ -165,6 +165,9 @@ RECIPES: dict[str, Recipe] = {
         "tree", 100, missing=0.2, whole_from=70, metadata=_named, appended=(1, 37, 12), group=8, chunk=24
     ),
     "archive-bits-appended": Recipe("bits", 150, appended=(20, 100), group=64, chunk=128),
+    "single-pruned": Recipe("pruned"),
+    "archive-pruned-130": Recipe("pruned", 130, group=50, chunk=100),
+    "archive-pruned-any-mask": Recipe("pruned", 90, edit=_any, missing=0.3),
 }
 
 

@@ -94,6 +94,29 @@ def extreme() -> Circuit:
     return _circuit("extreme", structure, np.zeros((2, 16)), 8, _log_uniform, steps)
 
 
+def pruned() -> Circuit:
+    """Return a tree of 22 states, most of whose blocks of transitions are zeros, with a floor that priors meet."""
+    rng = np.random.default_rng(9)
+    edges = [(int(rng.integers(max(0, sample - 4), sample)), sample) for sample in range(1, 20)]
+    structure = hclt(edges, shape=(5, 4), dtype=np.uint8, alphabet=6, states=22, basis_size=7)
+    return _circuit(
+        "pruned", replace(structure, floor=9), rng.binomial(5, 0.4, (100, 20)), 9, _without_blocks
+    )
+
+
+def _without_blocks(structure: TreeStructure, parameters: Parameters) -> Parameters:
+    """Zero about three quarters of the blocks of 4 x 4 transitions; every row keeps one."""
+    rng = np.random.default_rng(9)
+    for node in range(1, structure.nodes):
+        kept = rng.random(structure.support_of(node).shape) < 0.2
+        kept[np.arange(len(kept)), rng.integers(0, kept.shape[1], len(kept))] = True
+        stored = kept.repeat(4, axis=0).repeat(4, axis=1)[:22, :22]
+        parameters.set_transition(
+            structure, node, np.where(stored, parameters.transition_of(structure, node), 0)
+        )
+    return normalise(structure, parameters)
+
+
 def _log_uniform(structure: TreeStructure, parameters: Parameters) -> Parameters:
     rng = np.random.default_rng(8)
     drawn = Parameters(*(10 ** -rng.uniform(0, 10, size) for size in structure.sizes.values()))
@@ -121,5 +144,5 @@ def _circuit(
 
 
 MODELS: dict[str, Callable[[], Circuit]] = {
-    model.__name__: model for model in (tree, mixed, chain, bits, lanes, sure, wide, extreme)
+    model.__name__: model for model in (tree, mixed, chain, bits, lanes, sure, wide, extreme, pruned)
 }
