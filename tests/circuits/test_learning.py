@@ -10,7 +10,7 @@ from random_circuits import random_parameters, random_structure, seeds
 from neuralcodec.circuits import reference
 from neuralcodec.circuits.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from neuralcodec.circuits.growth import grow, split
-from neuralcodec.circuits.learning import Progress, train
+from neuralcodec.circuits.learning import Progress, _Run, train
 from neuralcodec.circuits.parameters import FIELDS, Parameters
 from neuralcodec.circuits.recipe import Recipe
 from neuralcodec.errors import UnsupportedInput
@@ -176,3 +176,15 @@ def test_a_checkpoint_file_keeps_the_state(tmp_path: Path) -> None:
     assert (back.epoch, back.step, back.best_bpd, back.stale, back.last_bpd) == (3, 17, 1.5, 2, 1.75)
     for name in FIELDS:
         assert np.array_equal(getattr(back.theta, name), getattr(theta, name))
+
+
+@pytest.mark.parametrize(("signals", "size"), [(100, 1000), (100, 100), (101, 30), (7, 3)])
+def test_epochs_of_large_sets_make_whole_passes(signals: int, size: int) -> None:
+    x = np.zeros((signals, 2), np.uint16)
+    recipe = Recipe(epoch_signals=size, validation=0, mi_samples=10)
+    run = _Run(x, (2,), np.dtype(np.uint8), recipe, None, None, None)
+    parts = -(-signals // size)
+    for turn in range(2):
+        orders = [run.order(turn * parts + part) for part in range(parts)]
+        assert max(map(len, orders)) <= size
+        assert sorted(np.concatenate(orders)) == list(range(signals))

@@ -42,3 +42,22 @@ def test_the_rate_falls_from_first_to_last() -> None:
 def test_impossible_settings_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(UnsupportedInput, match=f"{next(iter(wrong))} cannot be"):
         Recipe(**wrong)  # type: ignore[arg-type]
+
+
+def test_growth_starts_from_twice_the_budget_and_a_stage_prunes_after_its_first_quarter() -> None:
+    recipe = Recipe(latents=256, transitions=4096)
+    assert recipe.kept_before_growth(128, 256) == 2 * 4096 / 4
+    assert [recipe.kept_after(epoch, 9) for epoch in range(1, 5)] == [
+        float("inf"),
+        4096.0,
+        *[float("inf")] * 2,
+    ]
+    assert recipe.kept_after(1, 2) == 4096.0
+    whole = Recipe(transitions=None)
+    assert whole.kept_before_growth(64, 128) == whole.kept_after(1, 4) == float("inf")
+
+
+@pytest.mark.parametrize("field", ["transitions", "epoch_signals"])
+def test_budgets_must_be_positive(field: str) -> None:
+    with pytest.raises(UnsupportedInput, match=field):
+        Recipe(**{field: 0})
