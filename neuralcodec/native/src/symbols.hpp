@@ -95,6 +95,7 @@ struct Cumulative {
 // What is done with a variable's tables at each coded sample, and at each missing one. Only decoding writes
 // samples.
 struct CollectIntervals {
+    static constexpr bool decodes = false;
     uint32_t* out;
     size_t coded = 0;
     inline void begin(const Node&) {}
@@ -108,6 +109,7 @@ struct CollectIntervals {
 };
 
 struct DecodeSamples {
+    static constexpr bool decodes = true;
     AnsDecoder coder;
     uint32_t guess = 0;
     int32_t votes = 0;
@@ -129,6 +131,7 @@ struct DecodeSamples {
 };
 
 struct CollectTables {
+    static constexpr bool decodes = false;
     uint32_t* out;
     size_t stride, coded = 0;
     inline void begin(const Node&) {}

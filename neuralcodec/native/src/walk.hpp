@@ -43,6 +43,7 @@ class Walk {
         distinct_ = take_integers(scratch, lanes_);
         pairs_ = take_integers(scratch, kPairSlotsPerLane * lanes_);
         seen_ = take_integers(scratch, padded(circuit.max_alphabet));
+        samples_ = reinterpret_cast<uint16_t*>(take(scratch, sample_floats(circuit, lanes_)));
         for (int i = 0; i < circuit.max_alphabet; ++i) seen_[i] = -1;
         for (int s = 0; s < circuit.slots; ++s) {
             const int64_t size = int64_t(circuit.slot_states[s]) * lanes_;
@@ -54,19 +55,21 @@ class Walk {
 
     static size_t scratch_floats(const CircuitView& c, int32_t signals) {
         const int64_t lanes = padded(signals);
-        int64_t total = message_floats(c) + padded(c.max_alphabet) +
+        int64_t total = message_floats(c) + padded(c.max_alphabet) + sample_floats(c, lanes) +
                         lanes * (2 * int64_t(c.max_states) + 2 * padded(c.max_rank) + 3 + kPairSlotsPerLane);
         for (int s = 0; s < c.slots; ++s) total += lanes * (2 * int64_t(c.slot_states[s]) + 1);
         return size_t(total);
     }
 
     void run() {
+        if (!Visitor::decodes) turn_samples<true>();
         for (int v = 0; v < circuit_.count; ++v) {
             const Node& node = circuit_.nodes[v];
             for (int c = v - 1; v > 0 && c != node.parent; c = circuit_.nodes[c].parent)
                 leave(circuit_.nodes[c]);
             enter(node);
         }
+        if (Visitor::decodes) turn_samples<false>();
     }
 
   private:
@@ -82,6 +85,9 @@ class Walk {
     }
     static int64_t message_floats(const CircuitView& c) {
         return padded(int(c.slots * int64_t(sizeof(Message) / sizeof(float))));
+    }
+    static int64_t sample_floats(const CircuitView& c, int64_t lanes) {
+        return (c.variables * lanes / 2 + kPad - 1) / kPad * kPad;
     }
     // The largest power of two that there is room for: more than twice the lanes.
     int pair_slots() const {
@@ -181,6 +187,24 @@ class Walk {
         return lanes_;
     }
 
+    // The group's samples, variable by variable: signal by signal, those of one variable would lie so far
+    // apart that for large signals they meet in the same few sets of the caches.
+    template <bool in>
+    void turn_samples() {
+        constexpr int block = 32;  // 64 bytes of a signal
+        for (int32_t first = 0; first < circuit_.variables; first += block)
+            for (int b = 0; b < group_.signals; ++b) {
+                uint16_t* const signal = group_.samples + int64_t(b) * circuit_.variables;
+                for (int32_t v = first; v < std::min(first + block, circuit_.variables); ++v) {
+                    uint16_t& turned = samples_[int64_t(v) * lanes_ + b];
+                    if (in)
+                        turned = signal[v];
+                    else
+                        signal[v] = turned;
+                }
+            }
+    }
+
     inline bool missing(int b, int variable) const {
         return group_.missing && group_.missing[int64_t(b) * circuit_.variables + variable];
     }
@@ -192,7 +216,7 @@ class Walk {
                   node.rank, lanes_);
         visitor_.begin(node);
         for (int b = 0; b < group_.signals; ++b) {
-            uint16_t* x = group_.samples + int64_t(b) * circuit_.variables + node.variable;
+            uint16_t* const x = samples_ + int64_t(node.variable) * lanes_ + b;
             if (missing(b, node.variable))
                 visitor_.skip(x);
             else
@@ -236,7 +260,7 @@ class Walk {
                 if (*unknown < 0) distinct_[*unknown = count++] = 0;
                 own.column[b] = *unknown;
             } else {
-                const int x = group_.samples[int64_t(b) * circuit_.variables + node.variable];
+                const int x = samples_[int64_t(node.variable) * lanes_ + b];
                 if (seen_[x] < 0) distinct_[seen_[x] = count++] = x;
                 own.column[b] = seen_[x];
             }
@@ -255,6 +279,7 @@ class Walk {
     const int lanes_;
     Message* messages_;
     float *outgoing_, *product_, *weights_, *basis_;
+    uint16_t* samples_;
     int32_t *left_, *right_, *distinct_, *pairs_, *seen_;
 };
 
