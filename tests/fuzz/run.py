@@ -73,7 +73,7 @@ def python_jobs() -> list[Job]:
 def compile_native(folder: Path, target: int) -> Path:
     """Build the C++ harness; :class:`subprocess.CalledProcessError` if the compiler cannot."""
     objects = []
-    sources = ["circuit", "cpu", "tensor_coder", "walk_scalar"]
+    sources = ["blocks", "circuit", "cpu", "tensor_coder", "walk_scalar"]
     extra = X86 if os.uname().machine == "x86_64" else {}
     for name in [*sources, *extra]:
         objects.append(str(folder / f"{name}.o"))

@@ -127,6 +127,7 @@ void Circuit::read_structure(const CircuitArrays& a) {
         refuse("a circuit has 1 to 131072 nodes, not " + std::to_string(a.nodes));
     nodes_.resize(size_t(a.nodes));
     blocks_ = a.blocks;
+    blocks_.resize(nodes_.size());  // none given: every transition is stored
     std::vector<bool> owned(size_t(a.variables), false);
     for (int32_t v = 0; v < a.nodes; ++v) {
         Node& n = nodes_[size_t(v)];
