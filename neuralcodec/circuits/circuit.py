@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FAMILY = "circuit"
 _TABLES = ("transition", "weight", "free")
 WORTH_PACKING = 0.75
+_Row = NDArray[np.int32]
 _build = threading.Lock()
 
 
@@ -55,18 +56,8 @@ class Circuit:
     @cached_property
     def _kernel(self) -> CircuitKernel:
         s = self.structure
-        sizes = np.array(s.basis_size, np.int32)
-        return CircuitKernel(
-            s.parent,
-            s.variable,
-            s.states,
-            s.alphabet,
-            s.emission,
-            *self.levels.arrays,
-            sizes,
-            s.support,
-            s.floor,
-        )
+        tree = _arrays(s)
+        return CircuitKernel(*tree[:5], *self.levels.arrays, tree[5], s.support, s.floor)
 
     def log2_likelihood(
         self, x: ArrayLike, missing: ArrayLike | None = None, threads: int | None = None
@@ -202,10 +193,7 @@ class Circuit:
 
 def pack(structure: TreeStructure, levels: Levels) -> tuple[TreeStructure, Levels]:
     """Leave out the blocks of transitions that are all 0, if that saves a quarter: the circuit stays the same."""
-    s, sizes = structure, np.array(structure.basis_size, np.int32)
-    support, transition = pack_transitions(
-        s.parent, s.variable, s.states, s.alphabet, s.emission, sizes, levels.transition
-    )
+    support, transition = pack_transitions(*_arrays(structure), levels.transition)
     if len(transition) > WORTH_PACKING * len(levels.transition):
         return structure, levels
     return replace(structure, support=support), replace(levels, transition=transition)
@@ -221,9 +209,13 @@ def unpack(structure: TreeStructure, levels: Levels) -> tuple[TreeStructure, Lev
 
 def learner_of(structure: TreeStructure) -> Learner:
     """Return the kernel that works out likelihoods and expected counts on a structure."""
+    return Learner(*_arrays(structure), structure.support)
+
+
+def _arrays(structure: TreeStructure) -> tuple[_Row, _Row, _Row, _Row, _Row, _Row]:
+    """Parent, variable, states, alphabet, emission and sizes of the bases, as the kernels take a tree."""
     s = structure
-    sizes = np.array(s.basis_size, np.int32)
-    return Learner(s.parent, s.variable, s.states, s.alphabet, s.emission, sizes, s.support)
+    return s.parent, s.variable, s.states, s.alphabet, s.emission, np.array(s.basis_size, np.int32)
 
 
 def _unsigned(tensor: NDArray[Any]) -> NDArray[Any]:
