@@ -91,15 +91,17 @@ def _run(command: list[str]) -> None:
 
 
 def native_jobs(folder: Path) -> list[Job]:
-    """Return the C++ targets, or none (and say so) where they cannot be built."""
+    """Return the C++ targets, or none (and say so) without clang++ and its fuzzer; other faults end it all."""
     if shutil.which("clang++") is None:
         print("native targets: skipped, for there is no clang++")
         return []
     try:
         programs = [compile_native(folder, target) for target in (1, 2)]
     except subprocess.CalledProcessError as error:
-        print(f"native targets: skipped, for they cannot be built:\n{error.stderr[-2000:]}")
-        return []
+        if "libclang_rt" in error.stderr:
+            print("native targets: skipped, for clang++ comes without its fuzzing library")
+            return []
+        sys.exit(f"native targets: they cannot be built:\n{error.stderr[-2000:]}")
     limits = ["-malloc_limit_mb=64", "-rss_limit_mb=1024"]
     environment = {"ASAN_OPTIONS": "quarantine_size_mb=16"}
     return [
