@@ -17,6 +17,8 @@ Verb = Callable[..., None]
 class Option:
     """An option, given in `Annotated`; a parameter of a verb without one is an error.
 
+    An option of type list[str] may be given again and again.
+
     Attributes
     ----------
     names
@@ -89,6 +91,9 @@ def read_plainly(verb: Verb, words: Sequence[str]) -> dict[str, Any] | None:
             if not rest or (rest[0].startswith("-") and rest[0] != "-"):
                 return None
             value = rest.pop(0)
+        if get_origin(kind) is list:
+            given.setdefault(name, []).append(value)
+            continue
         try:
             given[name] = _value(value, kind, one)
         except ValueError:
@@ -127,11 +132,9 @@ def _value(text: str, kind: Any, one: Option) -> Any:
 def _type(parameter: inspect.Parameter) -> Any:
     """Return the parameter's type, without None and without its option."""
     kind = get_args(parameter.annotation)[0]
-    return (
-        next((one for one in get_args(kind) if one is not type(None)), kind)
-        if get_origin(kind) is not list
-        else kind
-    )
+    if get_origin(kind) is list:
+        return kind
+    return next((one for one in get_args(kind) if one is not type(None)), kind)
 
 
 def _option(parameter: inspect.Parameter) -> Option:

@@ -10,9 +10,7 @@ from typer.testing import CliRunner
 
 from neuralcodec.cli.parameters import argument, for_typer, option, read_plainly
 
-PLAIN = (
-    "a.png b - -- -m --model --model=x -mx -f --force -fq -q --threads --threads=2 --rate --rate=0.25 3 0.5"
-)
+PLAIN = "a b - -- -t --tag=u -m --model --model=x -mx -f --force -fq -q --threads --threads=2 --rate --rate=0.25 3 0.5"
 ODD = "--force=1 --no-force --threads=0 -1 300 +3 1_0 ٣ 3.0 --rate=2 --help -h --thr --unknown = --="
 WORDS = st.sampled_from([*PLAIN.split(), *ODD.split(), "", " 3"])
 
@@ -24,8 +22,9 @@ def declared(
     rate: Annotated[float, option("--rate", help="Rate.", least=0, most=1)] = 0.5,
     force: Annotated[bool, option("--force", "-f", help="Force.")] = False,
     quiet: Annotated[bool, option("--quiet", "-q", help="Quiet.")] = False,
+    tags: Annotated[list[str] | None, option("--tag", "-t", help="Tags.")] = None,
 ) -> None:
-    seen.append((inputs, model, threads, rate, force, quiet))
+    seen.append((inputs, model, threads, rate, force, quiet, tuple(tags or ())))
 
 
 def one(
@@ -72,9 +71,12 @@ def test_one_argument(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["a.png", "-m", "x"], (["a.png"], "x", None, 0.5, False, False)),
-        (["-m", "x", "a", "-", "-f", "--threads=4"], (["a", "-"], "x", 4, 0.5, True, False)),
-        (["--model", "-", "a", "--rate", "0.25", "--quiet"], (["a"], "-", None, 0.25, False, True)),
+        (["a.png", "-m", "x"], (["a.png"], "x", None, 0.5, False, False, ())),
+        (
+            ["-m", "x", "a", "-", "-f", "--threads=4", "-t", "u", "--tag=v"],
+            (["a", "-"], "x", 4, 0.5, True, False, ("u", "v")),
+        ),
+        (["--model", "-", "a", "--rate", "0.25", "--quiet"], (["a"], "-", None, 0.25, False, True, ())),
     ],
 )
 def test_plain_lines_need_no_typer(words: list[str], expected: tuple[Any, ...]) -> None:
