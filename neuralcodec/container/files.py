@@ -129,9 +129,11 @@ def atomic_file(path: PathLike) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.chmod(temporary, os.stat(target).st_mode & 0o7777)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            error.filename = os.fspath(path)  # a full disk, say, does not tell whose write failed
         raise
     _sync_directory(directory)
 
