@@ -1,4 +1,4 @@
-"""Entropy coding: integer probability models, ANS streams and the coder of integer tensors.
+"""Entropy coding: integer probability models, ANS streams, the coder of integer tensors, relative entropy coding.
 
 Names are loaded when they are first used, so that reading a model file needs neither constriction nor the
 tables.
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     )
     from neuralcodec.entropy.integers import ALPHABET_LIMIT, PRECISION, normalise_counts
     from neuralcodec.entropy.models import Categorical, Model
+    from neuralcodec.entropy.relative import (
+        Blocks,
+        IndexModel,
+        build_blocks,
+        decode_blocks,
+        encode_blocks,
+        kl_bits,
+    )
     from neuralcodec.entropy.tensor import decode_tensor, encode_tensor
 
 _HOMES = {
@@ -26,6 +34,7 @@ _HOMES = {
     "discretised": ("DiscretisedGaussian", "DiscretisedLaplace", "DiscretisedLogistic", "fixed_point"),
     "integers": ("ALPHABET_LIMIT", "PRECISION", "normalise_counts"),
     "models": ("Categorical", "Model"),
+    "relative": ("Blocks", "IndexModel", "build_blocks", "decode_blocks", "encode_blocks", "kl_bits"),
     "tensor": ("decode_tensor", "encode_tensor"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -35,15 +44,21 @@ __all__ = [
     "PRECISION",
     "AnsDecoder",
     "AnsEncoder",
+    "Blocks",
     "Categorical",
     "DiscretisedGaussian",
     "DiscretisedLaplace",
     "DiscretisedLogistic",
+    "IndexModel",
     "Model",
+    "build_blocks",
     "bytes_to_words",
+    "decode_blocks",
     "decode_tensor",
+    "encode_blocks",
     "encode_tensor",
     "fixed_point",
+    "kl_bits",
     "normalise_counts",
     "words_to_bytes",
 ]

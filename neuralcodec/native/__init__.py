@@ -1,4 +1,4 @@
-"""Python face of the C++ kernels: tensor bodies, the coding walk, the sums of EM.
+"""Python face of the C++ kernels: tensor bodies, the coding walk, relative entropy coding, the sums of EM.
 
 Everything here takes and gives numpy arrays and bytes, and knows neither files nor models. Coding, decoding and the
 sums of EM release the GIL; arguments are checked, and a circuit's tables expanded, while it is held. The arithmetic
@@ -29,6 +29,9 @@ __all__ = [
     "encode_tensor",
     "maximisation",
     "pack_transitions",
+    "philox",
+    "relative_sample",
+    "relative_select",
     "simd",
     "thread_count",
 ]
@@ -299,3 +302,54 @@ def maximisation(
     normalised by row (online EM: Cappé and Moulines 2009, equation 15).
     """
     _native.maximisation(theta, statistics, counts, offset, rate, scale, pseudocount, thread_count(threads))
+
+
+def philox(key: NDArray[np.uint32], counters: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Words (n, 4) that Philox4x32-10 gives for counters (n, 4) under a key of 2 words."""
+    words: NDArray[np.uint32] = _native.philox(key, counters, simd())
+    return words
+
+
+def relative_sample(
+    key: NDArray[np.uint32],
+    table: NDArray[np.int32],
+    number: NDArray[np.uint32],
+    offset: NDArray[np.int64],
+    index: NDArray[np.uint32],
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Standard normals of candidate ``index[j]`` of block ``number[j]``, at ``[offset[j], offset[j + 1])``.
+
+    Args:
+        key: uint32 (2,), the seed, its low word first.
+        table: :func:`neuralcodec.entropy.tables.load_normal`.
+        number, index: uint32, one for each block.
+        offset: int64, from 0 up.
+    """
+    z: NDArray[np.float32] = _native.relative_sample(
+        key, table, number, offset, index, thread_count(threads), simd()
+    )
+    return z
+
+
+def relative_select(
+    key: NDArray[np.uint32],
+    table: NDArray[np.int32],
+    number: NDArray[np.uint32],
+    offset: NDArray[np.int64],
+    target: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    count: int,
+    weight: float,
+    threads: int | None = None,
+) -> NDArray[np.uint32]:
+    """Index, of ``count`` candidates, that A* coding chooses for each block (arguments as above).
+
+    Args:
+        target: centre m, steepness k and peak of each dimension: its log ratio is ``z^2 / 2 - (k (z - m))^2`` and a
+            constant, and never more than its peak.
+        weight: of the logarithm of the arrival times, from 0 up; 1 in A* coding.
+    """
+    index: NDArray[np.uint32] = _native.relative_select(
+        key, table, number, offset, *target, count, weight, thread_count(threads), simd()
+    )
+    return index

@@ -70,3 +70,26 @@ def encode_tensor(values: NDArray[Any]) -> bytes: ...
 def decode_tensor(body: bytes, rows: int, cols: int, threads: int) -> NDArray[Any]: ...
 def simd(forced: str) -> str: ...
 def pack_transitions(structure: Structure, transition: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]: ...
+def philox(key: NDArray[Any], counters: NDArray[Any], simd: str) -> NDArray[Any]: ...
+def relative_sample(
+    key: NDArray[Any],
+    table: NDArray[Any],
+    number: NDArray[Any],
+    offset: NDArray[Any],
+    index: NDArray[Any],
+    threads: int,
+    simd: str,
+) -> NDArray[Any]: ...
+def relative_select(
+    key: NDArray[Any],
+    table: NDArray[Any],
+    number: NDArray[Any],
+    offset: NDArray[Any],
+    centre: NDArray[Any],
+    steepness: NDArray[Any],
+    peak: NDArray[Any],
+    count: int,
+    weight: float,
+    threads: int,
+    simd: str,
+) -> NDArray[Any]: ...

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuralcodec.entropy.tables import NAMES, STEP_BITS, VALUE_BITS
+from neuralcodec.entropy.tables import (
+    NAMES,
+    NORMAL_BITS,
+    NORMAL_OCTAVES,
+    NORMAL_STEPS,
+    STEP_BITS,
+    VALUE_BITS,
+)
 
 DIGITS = 50
 
@@ -42,6 +49,21 @@ def make_table(name: str) -> NDArray[np.uint32]:
     return np.array(values, dtype=np.uint32)
 
 
+def make_normal_table() -> NDArray[np.int32]:
+    """Compute the quantiles of :func:`neuralcodec.entropy.tables.load_normal`."""
+    import mpmath
+
+    with mpmath.workdps(DIGITS):
+        tails = [
+            mpmath.ldexp(NORMAL_STEPS + step, octave - 33) / NORMAL_STEPS
+            for octave in range(NORMAL_OCTAVES)
+            for step in range(NORMAL_STEPS)
+        ]
+        quantiles = [mpmath.sqrt(2) * mpmath.erfinv(1 - 2 * tail) for tail in tails]
+        values = [int(mpmath.nint(mpmath.ldexp(z, NORMAL_BITS))) for z in quantiles]
+    return np.array([*values, 0], dtype=np.int32)
+
+
 def main() -> None:
     """Write every table into a folder, by default the one of this script."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -49,6 +71,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     for name in NAMES:
         (folder / f"{name}.u32").write_bytes(make_table(name).astype("<u4").tobytes())
+    (folder / "normal.i32").write_bytes(make_normal_table().astype("<i4").tobytes())
 
 
 if __name__ == "__main__":
