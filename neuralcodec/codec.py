@@ -40,11 +40,26 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class QualityRange:
-    """The rate parameter of a lossy codec: its default and the least and greatest value."""
+    """The rate parameter of a lossy codec.
+
+    Attributes
+    ----------
+    default, least, greatest
+        Its default and the ends of its range.
+    points
+        Values at which the codec is measured if nothing else is said, ascending.
+    integral
+        Whether only whole numbers have a meaning.
+    inverse
+        Whether a greater value means a smaller file, as with a quantiser's step.
+    """
 
     default: float
     least: float
     greatest: float
+    points: tuple[float, ...] = ()
+    integral: bool = False
+    inverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,10 @@ class Codec(ABC):
     ----------
     name
         Registered name, 1 to 64 characters of printable ASCII; files carry it.
+    title
+        What people call it, for figures and tables; empty for its name.
+    standalone
+        Whether a payload is a whole file of a format of its own (a JPEG file, say), which needs no container.
     family
         Family of the artifacts that are its models, or None for a codec without models.
     lossless
@@ -87,6 +106,8 @@ class Codec(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""
+    standalone: ClassVar[bool] = False
     family: ClassVar[str | None] = None
     lossless: ClassVar[bool] = True
     quality: ClassVar[QualityRange | None] = None
@@ -114,6 +135,20 @@ class Codec(ABC):
     def signal(self) -> SignalType | None:
         """Shape and dtype of a signal if the file does not say: the model's own; None if there is none."""
         return None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Settings that shape its files, beside the rate parameter: plain values, for a record."""
+        return {}
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the libraries or programs that do its work, by name."""
+        return {}
+
+    def content_bytes(self, payload: bytes) -> int:
+        """Return how many bytes of a payload are left without the headers that it may have of its own."""
+        return len(payload)
 
     @property
     def takes(self) -> str:

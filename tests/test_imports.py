@@ -32,11 +32,23 @@ ALLOWED: dict[str, set[str]] = {
     "info": CODING,
     "api": {*CODING, "archives", "info"},
     "signals": {"errors", "container.files"},
+    "evaluation": {*CODING, "", "__init__", "api", "signals"},
     "__init__": {"errors", "api", "info"},
     "__main__": {"cli"},
-    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals"},
+    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals", "evaluation"},
 }
-HEAVY = {"torch", "scipy", "matplotlib", "plotly", "constriction", "PIL", "typer", "rich", "safetensors"}
+HEAVY = {
+    "torch",
+    "scipy",
+    "imagecodecs",
+    "matplotlib",
+    "plotly",
+    "constriction",
+    "PIL",
+    "typer",
+    "rich",
+    "safetensors",
+}
 
 
 def component(path: Path) -> str:
