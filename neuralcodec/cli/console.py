@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from neuralcodec.errors import NeuralCodecError
@@ -113,6 +113,13 @@ def echo_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, indent=2))
+
+
+def echo_table(table: Sequence[Sequence[str]]) -> None:
+    """Print rows of text as columns, the first row being the head."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def is_terminal(stream: Any) -> bool:

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 from neuralcodec.cli import options
-from neuralcodec.cli.console import echo, echo_json, guarded, size, tell
+from neuralcodec.cli.console import echo, echo_json, echo_table, guarded, size, tell
 from neuralcodec.cli.parameters import argument, for_typer, option
 from neuralcodec.errors import NeuralCodecError, UnsupportedInput, naming
 
@@ -92,9 +92,7 @@ def list_models(json: options.Json = False) -> None:
         )
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    echo_table(table)
 
 
 @guarded
