@@ -1,0 +1,80 @@
+"""Where tasks run: in this process, or in several processes of this machine."""
+
+import contextlib
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+from neuralcodec.evaluation.measure import Measured, Task, failure, measure
+
+_AHEAD = 2  # tasks handed out for each process, so that none waits for the next one
+DIED = "the process that ran the codec died (a crash, or out of memory)"
+
+Finished = Iterator[tuple[Task, Measured]]
+
+
+def run_here(tasks: Sequence[Task]) -> Finished:
+    """Run tasks one after the other in this process."""
+    for task in tasks:
+        yield task, measure(task)
+
+
+def run_processes(tasks: Sequence[Task], jobs: int) -> Finished:
+    """Run tasks in `jobs` processes; results come as they are ready.
+
+    If a process dies, the tasks that were under way run again, each in a process of its own; the one that makes
+    that die too gets error rows, and all else goes on.
+    """
+    waiting = deque(tasks)
+    while waiting:
+        for task in (yield from _until_a_death(waiting, jobs)):
+            yield task, _alone(task)
+
+
+def _until_a_death(waiting: deque[Task], jobs: int) -> Generator[tuple[Task, Measured], None, list[Task]]:
+    """Run the waiting tasks; if a process dies, return those that were under way."""
+    running: dict[Future[Measured], Task] = {}
+    with _pool(jobs) as pool:
+        while waiting or running:
+            try:
+                while waiting and len(running) < _AHEAD * jobs:
+                    running[pool.submit(measure, waiting[0])] = waiting[0]
+                    waiting.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield running.pop(future), result
+            except BrokenProcessPool:
+                return list(running.values())
+    return []
+
+
+def _alone(task: Task) -> Measured:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(measure, task).result()
+        except BrokenProcessPool:
+            return failure(task, DIED)
+
+
+@contextlib.contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool whose processes end at once if the block ends early, rather than after their tasks."""
+    # Forked processes would share locks that threads of this one may hold; spawned ones are new.
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
+    try:
+        yield pool
+    except BaseException:
+        processes = multiprocessing.active_children()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _leave_interrupts() -> None:
+    """Let the parent alone answer an interrupt, which the terminal sends to all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
