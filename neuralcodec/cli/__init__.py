@@ -6,7 +6,10 @@ for, modules import what they need where they need it, and Typer is called for w
 
 from collections.abc import Callable
 
-VERBS = ("encode", "decode", "info", "verify", "repair", "models", "train", "sample", "complete")
+VERBS = (
+    *("encode", "decode", "info", "verify", "repair", "models", "train", "sample", "complete"),
+    *("data", "eval", "report", "bd", "compare"),
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
