@@ -188,6 +188,37 @@ def draw_training(results: Mapping[str, Any]) -> None:
     save(figure, "training")
 
 
+RD_LINES = {
+    "jpeg": ("JPEG 4:2:0", "#0072b2", "o"),
+    "jpeg-444": ("JPEG 4:4:4", "#56b4e9", "v"),
+    "webp": ("WebP", "#e69f00", "s"),
+    "avif": ("AVIF", "#009e73", "D"),
+    "jpeg2000": ("JPEG 2000", "#cc79a7", "^"),
+    "jxl": ("JPEG XL", "#d55e00", "P"),
+}
+RD_TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "each": "a file per image", "mosaic": "one mosaic"}
+
+
+def draw_rate_distortion(figures: Mapping[str, Any]) -> None:
+    """PSNR of the mean squared error over the rate on small images: a panel for each set and layout."""
+    plt = style()
+    sets = figures["sets"]
+    fig, axes = plt.subplots(len(sets), 2, figsize=(8, 3.2 * len(sets)), sharey="row", squeeze=False)
+    for row, (data, layouts) in zip(axes, sets.items(), strict=True):
+        for axis, (layout, codecs) in zip(row, layouts.items(), strict=True):
+            for codec, curve in codecs.items():
+                name, colour, mark = RD_LINES[codec]
+                points = (curve["bpp"], curve["psnr-rgb-of-mean-mse"])
+                axis.plot(*points, color=colour, marker=mark, markersize=4, linewidth=1.2, label=name)
+            axis.set_title(f"{RD_TITLES[data]}, {RD_TITLES[layout]}", loc="left", fontsize=9)
+            axis.set_xlabel("bits per pixel, headers included")
+            axis.set_xlim(left=0)
+        row[0].set_ylabel("PSNR of the mean squared error, dB")
+    axes[-1, 0].legend(fontsize=8)
+    fig.tight_layout()
+    save(fig, "small_images")
+
+
 def main() -> None:
     """Draw what there are results for."""
     for name, draw in {"complexity": draw_complexity, "compare": draw_comparison}.items():

@@ -1,4 +1,4 @@
-"""Writes docs/results.md and docs/comparison.md, and the figures in docs/queries.md, from the result files beside it.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and the figures in docs/queries.md, from result files.
 
 So every figure there is a measured one.
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import comparison_page
+import rd_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -131,7 +132,8 @@ def page() -> str:
         "Written by `python benchmarks/report.py` from the JSON files in `benchmarks/`, which name the command, the "
         "versions and the machine of each run. Smaller is better everywhere. Times are ratios of runs taken in turns "
         "on 2 cores. Other compressors, published rates and the cost in numbers of operations stand in "
-        "[comparison.md](comparison.md).",
+        "[comparison.md](comparison.md), the figures of the rate-distortion harness in "
+        "[rate-distortion.md](rate-distortion.md).",
         "",
         "| what | asked | aim | reached | script |",
         "|---|---|---|---|---|",
@@ -248,6 +250,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "results.md": page(),
         DOCS / "comparison.md": comparison_page.page(),
+        DOCS / "rate-distortion.md": rd_page.page(),
         QUERIES: f"{before}{FIRST}{inpainting()}{LAST}{after}",
     }
 
