@@ -1,6 +1,6 @@
 """Size and time of other compressors and of ours on the 10,000 test images of MNIST and of Fashion-MNIST.
 
-    pip install -e '.[bench]' && apt install zpaq
+    pip install -e '.[eval]' && apt install zpaq
     NEURALCODEC_DATA=... python benchmarks/compare.py
 
 Everything that is coded is decoded and compared. Files per image are those of the first SINGLES images, the other

@@ -1,6 +1,6 @@
 """Cost of coding a signal of D variables in three orders, in multiply-adds and in time on one thread.
 
-    pip install -e '.[bench]' && python benchmarks/complexity.py [rounds]
+    pip install -e '.[eval]' && python benchmarks/complexity.py [rounds]
 
 Liu, Mandt and Van den Broeck (Lossless Compression with Probabilistic Circuits, ICLR 2022) code in O(log(D) |p|) where
 one marginal evaluation for each variable takes O(D |p|). Measured here on the same circuits, whose size |p| is

@@ -146,7 +146,8 @@ def small() -> list[str]:
         "",
         f"{result['images']:,} test images drawn by seed; the PSNR is that of the mean squared error. On images of "
         "28x28 and 32x32 headers are most of a file, so every codec is also given all images as the tiles of one "
-        "picture. Rates are bits per pixel, headers included, interpolated between rate points; a dash is out of a codec's reach.",
+        "picture. Rates are bits per pixel, headers included, interpolated between rate points; a dash is "
+        "out of a codec's reach.",
         "",
         "![PSNR over rate](figures/small_images.png)",
         "",

@@ -91,7 +91,7 @@ def _import(module: str, package: str, what: str) -> Any:
     try:
         return __import__(module), importlib.metadata.version(package)
     except ImportError:
-        raise _Missing(f"{what}: needs {package} (pip install -e '.[bench]')") from None
+        raise _Missing(f"{what}: needs {package} (pip install -e '.[eval]')") from None
 
 
 def of_pictures(
