@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from command_line import invoke
 from evaluation.reporting.sample_run import LOSSY, drawn, make_run
 
 
 def test_report_writes_the_page_and_tells_where(tmp_path: Path) -> None:
+    for library in ("plotly", "matplotlib"):
+        pytest.importorskip(library, reason="needs the extra eval")
     make_run(tmp_path / "run", {"a": drawn(0, 16, 24)}, LOSSY[:2])
     outcome = invoke("report", tmp_path / "run", "--anchor", "webp", "-o", tmp_path / "out", "--measured")
     assert outcome.code == 0

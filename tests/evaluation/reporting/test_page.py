@@ -24,6 +24,9 @@ from neuralcodec.evaluation.reporting.export import cell
 from neuralcodec.evaluation.reporting.page import in_script
 from neuralcodec.evaluation.results import Result
 
+for library in ("plotly", "matplotlib"):
+    pytest.importorskip(library, reason="needs the extra eval")
+
 
 @pytest.fixture(scope="session")
 def page(measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
