@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -41,7 +42,7 @@ def _until_a_death(waiting: deque[Task], jobs: int) -> Generator[tuple[Task, Mea
         while waiting or running:
             try:
                 while waiting and len(running) < _AHEAD * jobs:
-                    running[pool.submit(measure, waiting[0])] = waiting[0]
+                    running[pool.submit(_work, waiting[0])] = waiting[0]
                     waiting.popleft()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     result = future.result()
@@ -54,7 +55,7 @@ def _until_a_death(waiting: deque[Task], jobs: int) -> Generator[tuple[Task, Mea
 def _alone(task: Task) -> Measured:
     with _pool(1) as pool:
         try:
-            return pool.submit(measure, task).result()
+            return pool.submit(_work, task).result()
         except BrokenProcessPool:
             return failure(task, DIED)
 
@@ -63,7 +64,7 @@ def _alone(task: Task) -> Measured:
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Open a pool whose processes end at once if the block ends early, rather than after their tasks."""
     # Forked processes would share locks that threads of this one may hold; spawned ones are new.
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_leave_interrupts)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_heed_the_parent)
     try:
         yield pool
     except BaseException:
@@ -75,6 +76,21 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-def _leave_interrupts() -> None:
-    """Let the parent alone answer an interrupt, which the terminal sends to all."""
+def _work(task: Task) -> Measured:
+    try:
+        return measure(task)
+    except SystemExit:  # by now what was under way has ended; the pool would go on with the next task
+        os._exit(1)
+
+
+def _heed_the_parent() -> None:
+    """Let the parent alone answer an interrupt, which the terminal sends to all; end by an exception if it says so.
+
+    So an external command that is running ends too, and its folder goes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

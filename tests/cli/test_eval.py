@@ -180,3 +180,29 @@ def test_an_interrupt_leaves_a_run_that_goes_on(images: Path, tmp_path: Path) ->
     assert again.code == 0, again.stderr
     (path,) = folder.glob("*.json")
     assert len(Result.read(path).rows) == 9
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_commands_under_way(images: Path, tmp_path: Path) -> None:
+    ends = tmp_path / "ended"
+    script = tmp_path / "sleep.py"
+    script.write_text(
+        f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'a').write(f'{{os.getpid()}} ')\ntime.sleep(60)\n"
+    )
+    spec = f"cmd:{sys.executable} {script} {{in}} {{out}} ::: {sys.executable} {script} {{in}} {{out}}"
+    command = [sys.executable, "-m", "neuralcodec", "eval", "-d", str(images), "-c", spec, "-o", str(ends)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [*command, "--no-report", "--jobs", "2"], env=environment, start_new_session=True
+    ) as run:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(timeout=20) == 130
+    time.sleep(0.5)
+    for pid in (tmp_path / "pid").read_text().split():
+        assert not Path(f"/proc/{pid}").exists()
+    assert not list(tmp_path.glob("neuralcodec-*"))
