@@ -11,7 +11,7 @@ from neuralcodec.cli import VERBS
 from neuralcodec.cli.console import ERROR, fail
 from neuralcodec.cli.parameters import for_typer
 
-_HELP = """Compress images and arrays with probability models, without loss.
+_HELP = """Compress images and arrays with probability models, without loss, and measure any codec.
 
 \b
 Examples:
@@ -19,6 +19,7 @@ Examples:
   neuralcodec decode digit.ncz                   writes digit.png
   neuralcodec encode scans/ -m my.ncm -o s.ncz   one archive of a folder
   neuralcodec models                             the models that are here
+  neuralcodec eval --data kodak -c jpeg -c avif -o out   files, quality, time, and a report
 
 `neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found damage, or
 `repair` or `decode --salvage` lost signals, 2 an error, told in one line on standard error, 130 interrupted.
