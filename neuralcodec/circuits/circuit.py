@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuralcodec.artifact import Artifact
-from neuralcodec.circuits.parameters import Levels, dequantise
+from neuralcodec.circuits.parameters import Levels, Parameters, dequantise
 from neuralcodec.circuits.structure import FIELDS, MAX_NODES, MAX_RANK, MAX_VARIABLES, TreeStructure
 from neuralcodec.container.signal import DTYPES, dtype_code
 from neuralcodec.errors import InvalidModel
@@ -48,6 +48,19 @@ class Circuit:
         return self.to_artifact().identity
 
     @property
+    def parameters(self) -> Parameters:
+        """The float32 probabilities that the levels stand for, expanded on first use; read-only."""
+        with _build:
+            return self._parameters
+
+    @cached_property
+    def _parameters(self) -> Parameters:
+        expanded = dequantise(self.structure, self.levels)
+        for array in expanded.arrays:
+            array.flags.writeable = False
+        return expanded
+
+    @property
     def kernel(self) -> CircuitKernel:
         """The coding kernel, expanded on first use; safe to share between threads."""
         with _build:
@@ -75,9 +88,8 @@ class Circuit:
         from neuralcodec.circuits.messages import evidence
 
         known, absent = evidence(self.structure, x, missing)
-        theta, learner = dequantise(self.structure, self.levels), learner_of(self.structure)
-        holes = None if missing is None else absent
-        return learner.log_likelihood(theta.arrays, known, holes, threads=threads) / log(2)
+        holes, learner = None if missing is None else absent, learner_of(self.structure)
+        return learner.log_likelihood(self.parameters.arrays, known, holes, threads=threads) / log(2)
 
     def log2_conditional(
         self, x: ArrayLike, asked: ArrayLike, missing: ArrayLike | None = None, threads: int | None = None
@@ -96,9 +108,10 @@ class Circuit:
         from neuralcodec.circuits.messages import signal_mask
 
         flat = np.asarray(x)
-        unknown = signal_mask(self.structure, missing, len(flat))
-        without = unknown | signal_mask(self.structure, asked, len(flat))
-        joint = self.log2_likelihood(flat, unknown, threads)
+        without = signal_mask(self.structure, asked, len(flat))
+        if missing is not None:
+            without = without | signal_mask(self.structure, missing, len(flat))
+        joint = self.log2_likelihood(flat, missing, threads)
         return joint - self.log2_likelihood(flat, without, threads)
 
     def conditional_marginals(
@@ -107,8 +120,7 @@ class Circuit:
         """Distribution of each sample given what is known: (n, samples, A), see `queries.conditional_marginals`."""
         from neuralcodec.circuits.queries import conditional_marginals
 
-        theta = dequantise(self.structure, self.levels)
-        return conditional_marginals(self.structure, theta, x, missing, samples)
+        return conditional_marginals(self.structure, self.parameters, x, missing, samples)
 
     def complete(
         self, x: ArrayLike, missing: ArrayLike, how: "How" = "median", seed: int = 0
@@ -116,14 +128,14 @@ class Circuit:
         """Fill in what is missing of n signals: (n, *shape) of the model's dtype, see `queries.complete`."""
         from neuralcodec.circuits.queries import complete
 
-        filled = complete(self.structure, dequantise(self.structure, self.levels), x, missing, how, seed)
+        filled = complete(self.structure, self.parameters, x, missing, how, seed)
         return self._signals(filled, len(filled))
 
     def sample(self, n: int, seed: int = 0) -> NDArray[Any]:
         """Draw n signals exactly from the model: (n, *shape) of the model's dtype."""
         from neuralcodec.circuits.sampling import sample
 
-        return self._signals(sample(self.structure, dequantise(self.structure, self.levels), n, seed), n)
+        return self._signals(sample(self.structure, self.parameters, n, seed), n)
 
     def conditional_sample(
         self, x: ArrayLike, missing: ArrayLike, count: int = 1, seed: int = 0
@@ -131,8 +143,7 @@ class Circuit:
         """Draw what is missing of n signals: (n, count, *shape), see `sampling.conditional_sample`."""
         from neuralcodec.circuits.sampling import conditional_sample
 
-        theta = dequantise(self.structure, self.levels)
-        drawn = conditional_sample(self.structure, theta, x, missing, count, seed)
+        drawn = conditional_sample(self.structure, self.parameters, x, missing, count, seed)
         return self._signals(drawn, len(drawn), count)
 
     def _signals(self, values: NDArray[np.uint16], *counts: int) -> NDArray[Any]:

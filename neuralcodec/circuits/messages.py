@@ -209,6 +209,7 @@ def evidence(structure: TreeStructure, x: ArrayLike, missing: ArrayLike | None) 
     ([[1, 0]], [[False, True]])
     """
     values = np.asarray(x)
+    # Without a mask, one row of it is repeated: nothing of the signals' size is made.
     absent = signal_mask(structure, missing, len(values) if values.ndim else 0)
     if values.shape[1:] not in (structure.shape, (structure.variables,)) or values.dtype.kind not in "iub":
         raise UnsupportedInput(
@@ -216,7 +217,8 @@ def evidence(structure: TreeStructure, x: ArrayLike, missing: ArrayLike | None) 
             f"not {values.dtype} of shape {values.shape}"
         )
     flat = values.reshape(absent.shape)
-    flat = np.where(absent, flat.dtype.type(0), flat)
+    if missing is not None:
+        flat = np.where(absent, flat.dtype.type(0), flat)
     wrong = out_of_range(structure, flat)
     if wrong is not None:
         most = int(structure.alphabet[wrong[1]]) - 1
