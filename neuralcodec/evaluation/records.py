@@ -18,7 +18,7 @@ import numpy as np
 
 from neuralcodec.container.files import atomic_write
 from neuralcodec.errors import UnsupportedInput
-from neuralcodec.evaluation.results import REFUSED, Result, Row
+from neuralcodec.evaluation.results import REFUSED, Result, Row, is_row
 
 _SAME = ("codec", "parameters", "data", "metrics", "versions", "machine")
 _UNKNOWN_BEFORE = ("sha256",)  # of the data, which the images tell
@@ -110,19 +110,23 @@ class Record:
             self._file = None
 
     def _resume(self) -> None:
-        if self.path.exists():
-            found = Result.read(self.path)
-            self._check(found.meta, self.path)
-            self.rows = list(found.rows)
-        elif self._part.exists():
-            head, rows = _read_part(self._part)
-            if head is None:  # stopped before the first line was whole
-                self._part.unlink()
-                return
+        # A part began with the rows of the record that was there, and has more.
+        head, rows = _read_part(self._part) if self._part.exists() else (None, [])
+        if head is not None:
             self._check(head, self._part)
             self.rows = rows
+        elif self.path.exists():
+            found = self._read()
+            self._check(found.meta, self.path)
+            self.rows = list(found.rows)
         # What a codec refused it will refuse again; what failed may have failed for reasons that are gone.
         self.rows = [row for row in self.rows if row.get("error", REFUSED).startswith(REFUSED)]
+
+    def _read(self) -> Result:
+        try:
+            return Result.read(self.path)
+        except UnsupportedInput as error:
+            raise UnsupportedInput(f"{error}; name another folder, or measure anew with --restart") from None
 
     def _check(self, found: Mapping[str, Any], path: Path) -> None:
         for key in _SAME:
@@ -208,7 +212,7 @@ def _read_part(path: Path) -> tuple[dict[str, Any] | None, list[Row]]:
         with contextlib.suppress(ValueError):
             lines.append(json.loads(line))
     head = lines[0] if lines and isinstance(lines[0], dict) and "codec" in lines[0] else None
-    return head, lines[1:]
+    return head, list(filter(is_row, lines[1:]))
 
 
 def _comparable(value: Any) -> Any:
@@ -232,8 +236,13 @@ def _difference(there: Any, here: Any) -> str:
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """Return a folder that is made if need be; :class:`OSError` if nothing can be written there."""
+    """Return a folder that is made if need be; :class:`OSError` if nothing can be written there.
+
+    :class:`UnsupportedInput` if it is a file.
+    """
     folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise UnsupportedInput(f"{folder} is a file: name a folder for the records, which is made if need be")
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".{os.urandom(6).hex()}.tmp"
     try:

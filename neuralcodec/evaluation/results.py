@@ -28,6 +28,7 @@ GREATEST = ("max-error", "peak_memory")
 DERIVED = {"psnr-rgb-of-mean-mse": "mse", "ms-ssim-rgb-db": "ms-ssim-rgb"}
 """Figures of a curve that come of the mean of another figure, as papers plot them."""
 QUALITY_METRICS = ("psnr-rgb", "psnr-y", "ms-ssim-rgb", "ms-ssim-rgb-db", "ssim-rgb")
+_FIGURES = {"quality", "bytes", "payload_bytes", "width", "height", *MEANS, *GREATEST}
 REFUSED = "refused: "  # what the error of a row begins with if the codec does not take the image
 
 Row = dict[str, Any]
@@ -50,8 +51,8 @@ class Result:
     rows
         One for each image and rate point: image, sha256, width, height, channels, images, quality, bytes,
         payload_bytes, bpp, bpp_payload, bits_per_sample, encoding_time and decoding_time (seconds), peak_memory
-        (bytes beyond what was in use before; None if unknown), mse, max-error and the metrics; or, where the
-        codec failed, image, sha256, quality and error. Infinite figures (PSNR of equal images) are None.
+        (bytes beyond what was in use before; None where it was not measured), mse, max-error and the metrics;
+        or, where the codec failed, image, sha256, quality and error. Infinite figures (PSNR of equal images) are None.
     published
         The means of a published curve, by name, which has no rows.
     """
@@ -122,7 +123,7 @@ class Result:
         table = self.table(source, self.having(source) if images is None else images)
         if not table.size:
             return np.full(table.shape[1], math.nan)
-        return table.max(axis=0) if key in GREATEST else self.of_means(key, table.mean(axis=0))
+        return np.fmax.reduce(table, axis=0) if key in GREATEST else self.of_means(key, table.mean(axis=0))
 
     def of_means(self, key: str, means: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a figure of curves from means over images: of itself, or of what it derives from."""
@@ -180,7 +181,7 @@ class Result:
 def _from_json(value: dict[str, Any], where: str) -> Result:
     name, description = str(value.get("name", Path(where).stem)), str(value.get("description", ""))
     meta, rows, results = value.get("meta") or {}, value.get("rows") or [], value["results"]
-    if not isinstance(meta, dict) or not isinstance(rows, list) or not all(map(_is_row, rows)):
+    if not isinstance(meta, dict) or not isinstance(rows, list) or not all(map(is_row, rows)):
         raise UnsupportedInput(f"{where}: its meta or rows are damaged: measure again")
     if rows:
         return Result(name, description, meta, rows)
@@ -190,16 +191,22 @@ def _from_json(value: dict[str, Any], where: str) -> Result:
     return Result(name, description, meta | {"published": meta.get("published") or where}, (), lists)
 
 
-def _is_row(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and {"image", "sha256", "quality"} <= row.keys()
-        and ("error" in row or "bpp" in row)
-    )
+def is_row(row: Any) -> bool:
+    """Tell whether a value has what a row must have, each of the type that it must have."""
+    if not isinstance(row, dict):
+        return False
+    named = isinstance(row.get("image"), str) and isinstance(row.get("sha256"), str)
+    measured = "bpp" in row or isinstance(row.get("error"), str)
+    figures = (row[key] for key in row.keys() & _FIGURES)
+    return named and measured and "quality" in row and all(map(_is_figure, figures))
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _is_column(column: Any) -> bool:
-    return isinstance(column, list) and all(v is None or isinstance(v, int | float) for v in column)
+    return isinstance(column, list) and all(map(_is_figure, column))
 
 
 def _plain(values: NDArray[np.float64]) -> list[float | None]:

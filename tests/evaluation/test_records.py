@@ -52,6 +52,38 @@ def test_a_finished_record_takes_more_rows(tmp_path: Path) -> None:
     assert [one["quality"] for one in more.finish({"a": 0}, {}).rows] == [1, 2]
 
 
+def test_rows_added_to_a_finished_record_survive_an_interrupt(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([row("a", 2)], VERSIONS)
+    first.finish({"a": 0}, {})
+    more = record(tmp_path)
+    more.add([row("a", 1)], VERSIONS)
+    more.close()
+    again = record(tmp_path)
+    assert again.has("a", 1)
+    assert again.has("a", 2)
+    again.add([row("a", 3)], VERSIONS)
+    assert [one["quality"] for one in again.finish({"a": 0}, {}).rows] == [1, 2, 3]
+
+
+def test_lines_of_a_part_that_are_no_rows_are_measured_again(tmp_path: Path) -> None:
+    first = record(tmp_path)
+    first.add([row("a", 1)], VERSIONS)
+    first.close()
+    part = tmp_path / "toy.part.jsonl"
+    part.write_bytes(part.read_bytes() + b'7\n{"image": "a", "sha256": "a", "quality": 2, "bpp": "1"}\n')
+    again = record(tmp_path)
+    assert again.has("a", 1)
+    assert not again.has("a", 2)
+
+
+def test_a_damaged_record_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "toy.json").write_text('{"name"')
+    with pytest.raises(UnsupportedInput, match=r"toy\.json is not JSON.*--restart"):
+        record(tmp_path)
+    assert not record(tmp_path, restart=True).has("a", 1)
+
+
 @pytest.mark.parametrize("finished", [False, True])
 @pytest.mark.parametrize(
     "other",
@@ -96,5 +128,5 @@ def test_images_that_changed_between_codecs_are_refused() -> None:
 
 def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(UnsupportedInput, match="file is a file: name a folder"):
         writable_folder(tmp_path / "file")

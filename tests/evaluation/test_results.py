@@ -35,6 +35,14 @@ def test_means_are_over_the_images() -> None:
     assert result.curve("psnr-rgb-of-mean-mse") == pytest.approx(10 * np.log10(255**2 / np.array([3.0, 0.5])))
 
 
+def test_the_greatest_is_of_those_images_that_have_the_figure() -> None:
+    rows = [row("a", 1, peak_memory=None), row("b", 1, peak_memory=3), row("b", 2, peak_memory=None)]
+    rows.append(row("a", 2, peak_memory=None))
+    greatest = Result("x", rows=rows).curve("peak_memory")
+    assert greatest[0] == 3
+    assert np.isnan(greatest[1])
+
+
 def test_an_image_that_failed_once_counts_at_no_rate_point() -> None:
     result = two_by_two()
     failed = {"image": "a", "sha256": "aa", "quality": 2, "error": "no"}
@@ -79,6 +87,14 @@ def test_compressai_files_are_published_curves(tmp_path: Path) -> None:
         ('{"results": {"psnr-rgb": [1]}}', "bpp"),
         ('{"results": {}, "rows": [3]}', "damaged"),
         ('{"results": {}, "rows": [{"image": "a"}]}', "damaged"),
+        ('{"results": {}, "rows": [{"image": 1, "sha256": "", "quality": 1, "bpp": 1}]}', "damaged"),
+        ('{"results": {}, "rows": [{"image": "a", "sha256": "", "quality": "1", "bpp": 1}]}', "damaged"),
+        ('{"results": {}, "rows": [{"image": "a", "sha256": "", "quality": 1, "bpp": "one"}]}', "damaged"),
+        (
+            '{"results": {}, "rows": [{"image": "a", "sha256": "", "quality": 1, "bpp": 1, "mse": []}]}',
+            "damaged",
+        ),
+        ('{"results": {}, "rows": [{"image": "a", "sha256": "", "quality": 1, "error": 3}]}', "damaged"),
     ],
 )
 def test_other_files_are_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
