@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from neuralcodec.cli import options
 from neuralcodec.cli.console import complain, echo_json, echo_table, guarded, progress, tell
 from neuralcodec.cli.parameters import argument, option
-from neuralcodec.errors import NeuralCodecError, UnsupportedInput
+from neuralcodec.errors import UnsupportedInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,6 +117,7 @@ def _coded(
     quiet: bool,
 ) -> tuple[list[_Shown], list[dict[str, str]]]:
     """Return what the codecs made of the image, and the errors of those that failed."""
+    from neuralcodec.evaluation.measure import words
     from neuralcodec.evaluation.metrics import Reference, refuses
     from neuralcodec.evaluation.results import QUALITY_METRICS
 
@@ -130,8 +131,8 @@ def _coded(
             unique = title if titles.count(title) == 1 else f"{title} ({subject.spec})"
             try:
                 shown.append(_match(subject, unique, reference, chosen, bpp))
-            except NeuralCodecError as error:
-                failed.append({"codec": subject.spec, "error": str(error)})
+            except Exception as error:  # a codec of the user's may raise anything
+                failed.append({"codec": subject.spec, "error": words(error)})
             advance(1)
     if not shown:
         raise UnsupportedInput("; ".join(f"{one['codec']}: {one['error']}" for one in failed))

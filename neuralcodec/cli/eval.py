@@ -85,6 +85,8 @@ def eval(
         raise UnsupportedInput(f"{missing} is missing: see `neuralcodec eval --help` for examples")
     if not no_report:
         _check_libraries()
+        if anchor is not None:
+            _check_anchor(anchor, codec, data, output)
     from neuralcodec.evaluation.runner import evaluate
 
     with ExitStack() as stack:
@@ -101,6 +103,7 @@ def eval(
             scheduler=scheduler,
             keep=keep,
             restart=restart,
+            isolate=True,
             begin=bar.begin,
             advance=bar.advance,
         )
@@ -136,6 +139,25 @@ def _check_libraries() -> None:
             )
 
 
+def _check_anchor(anchor: str, codecs: Sequence[str], data: str, output: str) -> None:
+    """Refuse an anchor that the report will not know, before the codecs are measured."""
+    from neuralcodec.evaluation.published import published_curves
+    from neuralcodec.evaluation.reporting.run import read_run
+    from neuralcodec.evaluation.specs import find_subject
+
+    subjects = [find_subject(codec) for codec in codecs]
+    names = [name for subject in subjects for name in (subject.name, subject.title)]
+    names += (curve.name for curve in published_curves(data))
+    if anchor.casefold() in map(str.casefold, names):
+        return
+    try:
+        read_run(output).find(anchor)
+    except UnsupportedInput:
+        raise UnsupportedInput(
+            f"--anchor {anchor}: no codec of this run is called so; there are {', '.join(dict.fromkeys(names))}"
+        ) from None
+
+
 def _report(output: str, anchor: str | None) -> str:
     from neuralcodec.evaluation.reporting import report
 
@@ -157,7 +179,7 @@ def _list(*, json: bool) -> None:
 
 
 def _tell(results: "Sequence[Result]", output: str, page: str | None, *, json: bool, quiet: bool) -> None:
-    failed = [row | {"codec": result.name} for result in results for row in result.errors]
+    failed = [row | {"codec": result.meta["codec"]} for result in results for row in result.errors]
     if json:
         errors = [{key: row[key] for key in ("codec", "image", "quality", "error")} for row in failed]
         means = [{"name": one.name, "codec": one.meta["codec"]} | one.to_json()["results"] for one in results]
@@ -171,7 +193,17 @@ def _tell(results: "Sequence[Result]", output: str, page: str | None, *, json: b
             f"{plural(len(failed), 'measurement')} failed, the first of {first['codec']} on {first['image']}: "
             f"{first['error']}"
         )
+    _tell_left_out(results, quiet)
     tell(f"{output}: {plural(len(results), 'record')}" + (f" and {page}" if page else ""), quiet)
+
+
+def _tell_left_out(results: "Sequence[Result]", quiet: bool) -> None:
+    """Tell what was not measured: files that are no images, and metrics that the images refuse."""
+    skipped = list(results[0].meta["skipped"])
+    if skipped and not quiet:
+        complain(f"left out of the data: {plural(len(skipped), 'file')}, the first {skipped[0]}")
+    for reason in results[0].meta["refused_metrics"].values():
+        tell(reason, quiet)
 
 
 _COLUMNS = (
@@ -184,6 +216,12 @@ _COLUMNS = (
 )
 
 
+def _infinite(result: "Result", key: str, quality: float | None) -> str:
+    """Return what stands in place of a mean that is no number: "infinite" if some image came back equal."""
+    rows = (row for row in result.rows if row["quality"] == quality)
+    return "infinite" if any(row.get(key, 0.0) is None for row in rows) else ""
+
+
 def _table(results: "Sequence[Result]") -> list[str]:
     """Return the means as lines of text."""
     import math
@@ -191,16 +229,21 @@ def _table(results: "Sequence[Result]") -> list[str]:
     shown = [
         column for column in _COLUMNS if any(column[1] in row for result in results for row in result.rows)
     ]
-    width = max(5, *(len(result.name) for result in results))
+    titles = [result.name for result in results]
+    names = [
+        title if titles.count(title) == 1 else result.meta["codec"]
+        for title, result in zip(titles, results, strict=True)
+    ]
+    width = max(5, *map(len, names))
     lines = [f"{'codec':{width}} {'quality':>8}" + "".join(f" {title:>11}" for title, _, _ in shown)]
-    for result in results:
+    for name, result in zip(names, results, strict=True):
         curves = [result.curve(key) for _, key, _ in shown]
         for number, quality in enumerate(result.qualities):
             values = [curve[number] for curve in curves]
             cells = [
-                f" {'' if math.isnan(value) else format(value, spec):>11}"
-                for value, (_, _, spec) in zip(values, shown, strict=True)
+                f" {_infinite(result, key, quality) if math.isnan(value) else format(value, spec):>11}"
+                for value, (_, key, spec) in zip(values, shown, strict=True)
             ]
             point = "lossless" if quality is None else f"{quality:g}"
-            lines.append(f"{result.name:{width}} {point:>8}" + "".join(cells))
+            lines.append(f"{name:{width}} {point:>8}" + "".join(cells))
     return lines

@@ -1,6 +1,8 @@
 """Where tasks run: on the workers of a Dask cluster (extra "cluster")."""
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from neuralcodec.errors import UnsupportedInput
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _PATIENCE = 10.0  # seconds to wait for the scheduler
+_WORKERS_PATIENCE = 60.0  # and for its first worker
 
 
 def run_cluster(tasks: Sequence[Task], address: str) -> Finished:
@@ -30,14 +33,16 @@ def run_cluster(tasks: Sequence[Task], address: str) -> Finished:
     Raises
     ------
     UnsupportedInput
-        If Dask is not installed, no scheduler answers, or a worker has several threads.
+        If Dask is not installed, no scheduler answers or it goes away, or it has no worker, or one with several
+        threads.
     """
     try:
-        from distributed import KilledWorker, as_completed
+        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
     except ImportError:
         raise UnsupportedInput("--scheduler needs Dask: pip install 'neuralcodec[cluster]'") from None
-    with _client(address) as client:
-        _check_threads(client)
+    with _one_message(), _client(address) as client:
+        _check_workers(client, address)
         futures = {client.submit(measure, task, pure=False): task for task in tasks}
         for future in as_completed(list(futures)):
             task = futures.pop(future)
@@ -45,8 +50,25 @@ def run_cluster(tasks: Sequence[Task], address: str) -> Finished:
                 result = future.result()
             except KilledWorker:
                 result = failure(task, DIED)
+            except (CommClosedError, CancelledError):
+                raise UnsupportedInput(
+                    f"the Dask scheduler at {address} went away; what was measured is kept: start it again, and "
+                    "give the command again"
+                ) from None
             future.release()
             yield task, result
+
+
+@contextlib.contextmanager
+def _one_message() -> Iterator[None]:
+    """Keep Dask from logging the traceback of a connection that broke, which is told in one line."""
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _client(address: str) -> "Client":
@@ -61,8 +83,14 @@ def _client(address: str) -> "Client":
         ) from None
 
 
-def _check_threads(client: "Client") -> None:
-    client.wait_for_workers(1)
+def _check_workers(client: "Client", address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_WORKERS_PATIENCE)
+    except TimeoutError:
+        raise UnsupportedInput(
+            f"the Dask scheduler at {address} has had no worker for {_WORKERS_PATIENCE:g} s: start some with "
+            f"`dask worker {address} --nthreads 1`"
+        ) from None
     for name, worker in client.scheduler_info(n_workers=-1)["workers"].items():
         if worker["nthreads"] > 1:
             raise UnsupportedInput(

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -76,11 +77,17 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
+_busy = threading.Event()
+
+
 def _work(task: Task) -> Measured:
+    _busy.set()
     try:
         return measure(task)
     except SystemExit:  # by now what was under way has ended; the pool would go on with the next task
         os._exit(1)
+    finally:
+        _busy.clear()
 
 
 def _heed_the_parent() -> None:
@@ -90,7 +97,18 @@ def _heed_the_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """Wait until the parent is gone, killed perhaps; the pool would leave this process waiting for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(number: int, frame: object) -> None:
+    if not _busy.is_set():
+        os._exit(128 + number)  # an exception in the pool's own code would wait for a parent that may be gone
     raise SystemExit(128 + number)

@@ -2,14 +2,15 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralcodec.codecs.command import CommandCodec
 from neuralcodec.errors import NeuralCodecError, UnsupportedInput
 from neuralcodec.evaluation import layouts
 from neuralcodec.evaluation.data import Item, sample_sha256
@@ -41,6 +42,8 @@ class Task:
         Names of the metrics.
     keep
         Numbers of the items whose files are kept, under "_file" and "_original" of a row.
+    weigh
+        Numbers of the items whose peak memory is measured, in a pass that is not timed.
     """
 
     codec: str | Subject
@@ -49,6 +52,7 @@ class Task:
     layout: str = layouts.EACH
     metrics: tuple[str, ...] = ()
     keep: tuple[int, ...] = ()
+    weigh: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def measure(task: Task) -> Measured:
     rows: list[Row] = []
     if task.layout == layouts.EACH:
         for number, item in enumerate(task.items):
-            rows += _image_rows(subject, task, item, keep=number in task.keep)
+            rows += _image_rows(subject, task, item, keep=number in task.keep, weigh=number in task.weigh)
     else:
         rows += _set_rows(subject, task)
     return Measured(rows, versions(subject.versions))
@@ -110,7 +114,7 @@ def _original(item: Item) -> _Original:
     return _Original(item.name, samples, sample_sha256(samples), Reference(samples))
 
 
-def _image_rows(subject: Subject, task: Task, item: Item, *, keep: bool) -> Iterator[Row]:
+def _image_rows(subject: Subject, task: Task, item: Item, *, keep: bool, weigh: bool) -> Iterator[Row]:
     try:
         original = _original(item)  # type: ignore[arg-type]  # items are frozen, so they hash
     except (NeuralCodecError, OSError) as error:
@@ -118,7 +122,7 @@ def _image_rows(subject: Subject, task: Task, item: Item, *, keep: bool) -> Iter
             yield {"image": item.name, "sha256": "", "quality": quality, "error": str(error)}
         return
     _warm_up(subject, original.samples)
-    reason = subject.refuses(original.samples)
+    reason = _refusal(subject, subject.refuses(original.samples))
     for quality in task.qualities:
         row: Row = {"image": original.name, "sha256": original.sha256, "quality": quality}
         row |= _shape_facts(original.samples)
@@ -126,21 +130,55 @@ def _image_rows(subject: Subject, task: Task, item: Item, *, keep: bool) -> Iter
             yield row | {"error": f"{REFUSED}{reason}"}
             continue
         try:
-            yield row | _coded(subject, original, quality, task.metrics, keep=keep)
+            yield row | _coded(subject, original, quality, task.metrics, keep=keep, weigh=weigh)
         except Exception as error:  # a codec under test may raise anything: that is a result too
-            yield row | {"error": _words(error)}
+            yield row | {"error": words(error)}
 
 
 def _coded(
-    subject: Subject, original: _Original, quality: float | None, metrics: Sequence[str], *, keep: bool
+    subject: Subject,
+    original: _Original,
+    quality: float | None,
+    metrics: Sequence[str],
+    *,
+    keep: bool,
+    weigh: bool,
 ) -> Row:
     samples = original.samples
-    trial = _timed(lambda: subject.encode(samples, quality), lambda f: subject.decode(f, kind_of(samples)))
+
+    def encode() -> Encoded:
+        return subject.encode(samples, quality)
+
+    def decode(file: bytes) -> NDArray[Any]:
+        return subject.decode(file, kind_of(samples))
+
+    trial = _timed(encode, decode)
     row = _rate_facts(trial.encoded, _pixels(samples), samples.size) | trial.facts
     row |= _distortion(subject, original.reference, samples, trial.decoded, metrics)
     if keep:
         row |= {"_file": trial.encoded.file, "_original": samples}
-    return row
+    return row | {"peak_memory": _peak(subject, encode, decode) if weigh else None}
+
+
+def _peak(
+    subject: Subject, encode: Callable[[], Encoded], decode: Callable[[bytes], NDArray[Any]]
+) -> int | None:
+    """Return the peak memory of encoding and decoding once more; None where another process does the work.
+
+    A pass of its own, as what makes memory measurable makes small images slow: memory freed goes to the system first.
+    """
+    if isinstance(subject.codec, CommandCodec):
+        return None
+    with peak_memory() as memory:
+        decode(encode().file)
+    return memory.bytes
+
+
+def _refusal(subject: Subject, reason: str | None) -> str | None:
+    """Return why a codec does not take an image; of a model, also what it takes."""
+    if reason is None or subject.codec.standalone or subject.codec.takes in reason:
+        return reason
+    return f"{reason}; {subject.name} takes {subject.codec.takes}"
 
 
 def _set_rows(subject: Subject, task: Task) -> Iterator[Row]:
@@ -152,16 +190,18 @@ def _set_rows(subject: Subject, task: Task) -> Iterator[Row]:
     for quality in task.qualities:
         row: Row = {"image": layouts.set_name(task.layout, len(images)), "sha256": digest, "quality": quality}
         row |= _shape_facts(images[0]) | {"images": len(images)}
-        reason = coder.refuses()
+        reason = _refusal(subject, coder.refuses())
         if reason:
             yield row | {"error": f"{REFUSED}{reason}"}
             continue
         try:
-            trial = _timed(lambda quality=quality: coder.encode(quality), coder.decode)
+            encode = partial(coder.encode, quality)
+            trial = _timed(encode, coder.decode)
+            row["peak_memory"] = _peak(subject, encode, coder.decode) if task.weigh else None
             row |= _rate_facts(trial.encoded, pixels * len(images), images.size) | trial.facts
             yield row | _set_distortion(subject, references, images, trial.decoded, task.metrics)
         except Exception as error:
-            yield row | {"error": _words(error)}
+            yield row | {"error": words(error)}
 
 
 def _set_distortion(
@@ -189,16 +229,14 @@ class _Trial:
     facts: Row
 
 
-def _timed(encode: Any, decode: Any) -> _Trial:
-    """Encode and decode; wall seconds of each, and the peak memory of both."""
-    with peak_memory() as memory:
-        start = time.perf_counter()
-        encoded: Encoded = encode()
-        middle = time.perf_counter()
-        decoded = decode(encoded.file)
-        end = time.perf_counter()
-    facts = {"encoding_time": middle - start, "decoding_time": end - middle, "peak_memory": memory.bytes}
-    return _Trial(encoded, decoded, facts)
+def _timed(encode: Callable[[], Encoded], decode: Callable[[bytes], NDArray[Any]]) -> _Trial:
+    """Encode and decode; wall seconds of each."""
+    start = time.perf_counter()
+    encoded = encode()
+    middle = time.perf_counter()
+    decoded = decode(encoded.file)
+    end = time.perf_counter()
+    return _Trial(encoded, decoded, {"encoding_time": middle - start, "decoding_time": end - middle})
 
 
 def _distortion(
@@ -260,6 +298,7 @@ def _warm_up(subject: Subject, samples: NDArray[Any]) -> None:
             subject.decode(subject.encode(corner, subject.qualities[0]).file, kind_of(corner))
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """Return what a row says of an error: that it is none of ours where it is not."""
     text = str(error) or type(error).__name__
     return text if isinstance(error, NeuralCodecError) else f"{type(error).__name__}: {text}"

@@ -1,15 +1,28 @@
 """What a measurement was made with: peak memory, machine, versions."""
 
 import contextlib
+import ctypes
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = b"5"  # man 5 proc: resets the peak resident set size
+
+
+def _trimming() -> Callable[[int], int] | None:
+    """Return glibc's `malloc_trim`; None where the C library has none."""
+    try:
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+    return found
+
+
+_trim = _trimming()
 
 
 class PeakMemory:
@@ -26,8 +39,13 @@ class PeakMemory:
 
 @contextlib.contextmanager
 def peak_memory() -> Iterator[PeakMemory]:
-    """Measure the peak of this process's resident memory over a block (Linux; other processes do not count)."""
+    """Measure the peak of this process's resident memory over a block (Linux; other processes do not count).
+
+    What was freed before goes to the system first (glibc): reused, it would not be seen.
+    """
     peak = PeakMemory()
+    if _trim is not None:
+        _trim(0)
     try:
         _CLEAR.write_bytes(_RESET_PEAK)
         before = _resident()["VmRSS"]

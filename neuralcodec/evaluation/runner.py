@@ -1,6 +1,7 @@
 """The run: codecs are measured on a data set, and every row is kept as it comes."""
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from neuralcodec.evaluation.subject import Subject
 
 DEFAULT_METRICS = ("psnr-rgb", "psnr-y", "ms-ssim-rgb", "ms-ssim-rgb-db")
 _MOST_ITEMS = 64  # in one task
+_WEIGHED, _MOST_WEIGHED = 24, 3  # of so many images one has its peak memory measured, up to so many
 
 
 def evaluate(
@@ -40,6 +42,7 @@ def evaluate(
     scheduler: str | None = None,
     keep: int = 3,
     restart: bool = False,
+    isolate: bool = False,
     advance: Callable[[int], None] | None = None,
     begin: Callable[[int], None] | None = None,
 ) -> list[Result]:
@@ -70,6 +73,10 @@ def evaluate(
         How many images' encoded files are kept, for the report to show.
     restart
         Measure anew what the folder holds.
+    isolate
+        Measure in a process apart also with one job, if some codec is neither built in nor a command: one that
+        crashes gives an error row then, rather than ending this process. The caller's main module is imported
+        there, so that scripts need the usual guard.
     advance, begin
         Called with the number of measurements just done, and once, at the start, with how many there will be.
 
@@ -80,16 +87,21 @@ def evaluate(
     EntropyCodingError
         At the end, if a lossless codec did not return the very samples.
     """
-    folder = writable_folder(output)
+    if scheduler is not None and jobs > 1:
+        raise UnsupportedInput(
+            "jobs are processes of this machine, and a scheduler has workers: give one of both"
+        )
     dataset = open_data(data, limit=limit, seed=seed) if isinstance(data, str) else data
     plan = _plan(dataset, codecs, metrics, layout, limit, seed, keep)
+    folder = writable_folder(output)
     records = {one.name: _record(folder, one, plan.meta(one), restart) for one in plan.subjects}
     tasks = list(_tasks(plan, records, jobs))
     if begin is not None:
         begin(sum(map(_measurements, tasks)))
     ends = {"command": command(), "load_average": list(os.getloadavg()), "jobs": jobs, "started": time.time()}
+    apart = isolate and any(map(_is_foreign, plan.codecs.values()))
     try:
-        for task, measured in _finished(tasks, jobs, scheduler):
+        for task, measured in _finished(tasks, jobs, scheduler, apart=apart):
             records[subject_of(task.codec).name].add(measured.rows, measured.versions)
             if advance is not None:
                 advance(_measurements(task))
@@ -113,6 +125,7 @@ class _Plan:
     metrics: tuple[str, ...]
     facts: Mapping[str, Any]
     kept: frozenset[str]
+    weighed: frozenset[str]
 
     @property
     def subjects(self) -> list[Subject]:
@@ -170,7 +183,8 @@ def _plan(
     }
     facts |= {"peak": PEAKS.get(first.dtype), "machine": machine(), "seed": seed}
     kept = _spread(dataset.items, keep) if layout == layouts.EACH else frozenset()
-    return _Plan(dataset, named, layout, chosen, facts, kept)
+    weighed = _spread(dataset.items, min(math.ceil(len(dataset.items) / _WEIGHED), _MOST_WEIGHED))
+    return _Plan(dataset, named, layout, chosen, facts, kept, weighed)
 
 
 def _metrics(asked: Sequence[str] | None, image: NDArray[Any]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -233,20 +247,28 @@ def _missing(plan: _Plan, records: Mapping[str, Record], codec: str, image: str)
 
 
 def _task(plan: _Plan, codec: str, items: Sequence[Item], points: tuple[float | None, ...]) -> Task:
-    keep = tuple(number for number, item in enumerate(items) if item.name in plan.kept)
-    return Task(plan.codecs[codec], tuple(items), points, plan.layout, plan.metrics, keep)
+    keep, weigh = (
+        tuple(number for number, item in enumerate(items) if item.name in names)
+        for names in (plan.kept, plan.weighed)
+    )
+    return Task(plan.codecs[codec], tuple(items), points, plan.layout, plan.metrics, keep, weigh)
 
 
 def _measurements(task: Task) -> int:
     return len(task.qualities) * (len(task.items) if task.layout == layouts.EACH else 1)
 
 
-def _finished(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Finished:
+def _is_foreign(codec: str | Subject) -> bool:
+    """Tell whether a codec named by a spec is code of others, run in this process."""
+    return isinstance(codec, str) and not type(subject_of(codec).codec).__module__.startswith("neuralcodec.")
+
+
+def _finished(tasks: Sequence[Task], jobs: int, scheduler: str | None, *, apart: bool) -> Finished:
     if scheduler is not None:
         from neuralcodec.evaluation.cluster import run_cluster
 
         return run_cluster(tasks, scheduler)
-    return run_processes(tasks, jobs) if jobs > 1 else run_here(tasks)
+    return run_processes(tasks, jobs) if jobs > 1 or apart else run_here(tasks)
 
 
 def _check_exact(results: Iterable[Result]) -> None:

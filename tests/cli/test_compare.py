@@ -84,6 +84,18 @@ def test_a_codec_that_fails_is_told_and_the_others_are_shown(photo: str, place: 
     invoke("compare", "deep.png", "-c", "jpeg", "--bpp", "1", "-f").assert_error("jpeg cannot code the image")
 
 
+def test_a_codec_may_raise_anything(photo: str, place: Path) -> None:
+    (place / "raising.py").write_text(
+        "from neuralcodec.codecs.classical.png import Png\n"
+        "class Raising(Png):\n"
+        "    def decode(self, payload, fields):\n"
+        "        raise ZeroDivisionError('boom')\n"
+    )
+    outcome = invoke("compare", photo, "-c", "raising:Raising", "-c", "jpeg", "--bpp", "1")
+    assert outcome.code == 0
+    assert "raising:Raising: ZeroDivisionError: boom" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -64,6 +64,37 @@ def test_failures_are_told_and_do_not_fail_the_command(tmp_path: Path) -> None:
     assert "1.png: seven is too much" in done.stderr
 
 
+@pytest.mark.slow
+def test_codecs_of_one_title_are_told_apart(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("toy_twins.py").write_text("from measured_codecs import Step\n")
+    codecs = ("measured_codecs:Step", "toy_twins:Step", "measured_codecs:Raising")
+    words = [word for codec in codecs for word in ("-c", codec)]
+    done = invoke("eval", "-d", images, *words, "-o", "run", "--no-report")
+    assert "of measured_codecs:Raising on 0.png: ZeroDivisionError: boom" in done.stderr
+    names = [line.split()[0] for line in done.text.splitlines()[1:]]
+    assert names[:6] == ["measured_codecs:Step"] * 3 + ["toy_twins:Step"] * 3
+
+
+def test_means_that_are_infinite_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    Image.new("L", (16, 16), 128).save(tmp_path / "flat" / "flat.png")
+    done = invoke("eval", "-d", tmp_path / "flat", "-c", "jpeg@50", "-o", tmp_path / "run", "--no-report")
+    assert done.text.splitlines()[1].split()[3] == "infinite"
+
+
+def test_an_unknown_anchor_is_told_before_anything_is_measured(images: Path, tmp_path: Path) -> None:
+    for library in ("plotly", "matplotlib"):
+        pytest.importorskip(library, reason="needs the extra eval")
+    arguments = ("eval", "-d", images, "-c", "jpeg@50", "-o", tmp_path / "run", "--anchor")
+    invoke(*arguments, "webp").assert_error("--anchor webp", "there are jpeg, JPEG")
+    assert not (tmp_path / "run").exists()
+    assert invoke(*arguments, "Jpeg").code == 0
+    assert invoke(*arguments[:4], "webp@50", *arguments[5:], "jpeg").code == 0  # measured before
+
+
 def test_an_inexact_codec_fails_the_command(images: Path, tmp_path: Path) -> None:
     done = invoke(
         "eval", "-d", images, "-c", "measured_codecs:Inexact", "-o", tmp_path / "run", "--no-report"
@@ -81,7 +112,7 @@ def test_an_inexact_codec_fails_the_command(images: Path, tmp_path: Path) -> Non
         (["--data", "{images}", "--codec", "jpeg@500", "-o", "{tmp}/run"], ("500", "range")),
         (["--data", "{tmp}/nothing", "--codec", "jpeg", "-o", "{tmp}/run"], ("nothing",)),
         (["--data", "{tmp}/empty", "--codec", "jpeg", "-o", "{tmp}/run"], ("empty", "no images")),
-        (["--data", "{images}", "--codec", "jpeg", "-o", "{images}/0.png"], ("0.png",)),
+        (["--data", "{images}", "--codec", "jpeg", "-o", "{images}/0.png"], ("0.png is a file",)),
         (["--data", "{images}", "--codec", "jpeg", "-o", "{tmp}/run", "--metric", "ms-ssim-rgb"], ("160",)),
         (
             ["--data", "{images}", "--codec", "jpeg", "-o", "{tmp}/run", "--metric", "vmaf"],
@@ -145,6 +176,7 @@ def test_odd_images_are_coded_or_refused_by_name(tmp_path: Path) -> None:
     assert not png.errors
     assert len(png.rows) == 3
     assert any("broken.png" in line for line in png.meta["skipped"])
+    assert "left out of the data: 2 files, the first notes.txt" in done.stderr
 
 
 def test_a_report_that_cannot_be_made_is_told_first(

@@ -83,3 +83,22 @@ class Slow(Step):
     def encode(self, signal: NDArray[Any], *, quality: float | None = None, **_: Any) -> bytes:
         time.sleep(0.2)
         return super().encode(signal, quality=quality)
+
+
+class Big(Step):
+    """Takes 8 MB in small pieces, which the C library keeps when they are freed."""
+
+    name, title = "toy-big", "Toy big"
+
+    def encode(self, signal: NDArray[Any], *, quality: float | None = None, **_: Any) -> bytes:
+        pieces = [np.ones(1000) for _ in range(1000)]
+        return super().encode(signal, quality=quality) if pieces else b""
+
+
+class Raising(Step):
+    """Raises what is no error of ours."""
+
+    name, title = "toy-raising", "Toy raising"
+
+    def encode(self, signal: NDArray[Any], **_: Any) -> bytes:
+        raise ZeroDivisionError("boom")

@@ -2,6 +2,11 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +62,56 @@ def test_workers_with_several_threads_are_refused(tmp_path: Path) -> None:
         pytest.raises(UnsupportedInput, match="--nthreads 1"),
     ):
         evaluate(str(images), ["measured_codecs:Step"], tmp_path / "run", scheduler=local.scheduler_address)
+
+
+def test_a_scheduler_without_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuralcodec.evaluation.cluster._WORKERS_PATIENCE", 0.5)
+    images = write_images(tmp_path / "images", [1])
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None) as local,
+        pytest.raises(UnsupportedInput, match=r"no worker for 0\.5 s: start some with `dask worker"),
+    ):
+        evaluate(str(images), ["measured_codecs:Step"], tmp_path / "run", scheduler=local.scheduler_address)
+
+
+def test_a_scheduler_that_goes_away(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    images = write_images(tmp_path / "images", [1, 2, 3])
+    address = f"tcp://127.0.0.1:{_free_port()}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with ExitStack() as stack:
+        programs = []
+        for words in (
+            ("scheduler", "--port", address.rpartition(":")[2]),
+            ("worker", address, "--nthreads", "1"),
+        ):
+            command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:], "--no-dashboard"]
+            program = subprocess.Popen(
+                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            programs.append(stack.enter_context(program))
+            stack.callback(program.kill)
+            time.sleep(2)
+        with pytest.raises(UnsupportedInput, match="went away; what was measured is kept"):
+            evaluate(
+                str(images),
+                ["measured_codecs:Slow"],
+                tmp_path / "run",
+                scheduler=address,
+                advance=lambda n: programs[0].kill(),
+            )
+    assert "Traceback" not in capfd.readouterr().err
+    assert len(evaluate(str(images), ["measured_codecs:Slow"], tmp_path / "run")[0].rows) == 9
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_jobs_and_a_scheduler_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedInput, match="give one of both"):
+        evaluate("examples", ["png"], tmp_path / "run", scheduler="tcp://127.0.0.1:9", jobs=2)
 
 
 def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:

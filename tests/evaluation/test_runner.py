@@ -1,6 +1,9 @@
 """Runs: complete, resumable, the same in one process or several, and never ended by one bad image."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,55 @@ def test_a_codec_that_kills_its_process_is_an_error_row(tmp_path: Path) -> None:
     assert len(dying.rows) == len(step.rows) == 12
     assert not step.errors
     assert len(dying.images) == 3
+
+
+@pytest.mark.slow
+def test_one_job_too_can_be_kept_apart_from_a_codec_that_dies(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", [1, 7])
+    [dying] = evaluate(str(images), ["measured_codecs:Dying"], tmp_path / "run", isolate=True)
+    assert {(row["image"], row["error"]) for row in dying.errors} == {("1.png", DIED)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_processes_end_with_a_parent_that_is_killed(seconds: float) -> None:
+    # Idle or at work, they would stay for ever: nobody is left to tell them.
+    program = f"""
+import os, signal, time
+from neuralcodec.evaluation.execution import _pool
+if __name__ == "__main__":
+    with _pool(2) as pool:
+        list(pool.map(time.sleep, [0.2] * 4))
+        pool.submit(time.sleep, {seconds})
+        print(*pool._processes, flush=True)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    pids = [int(word) for word in done.stdout.split()]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_peak_memory_is_of_a_few_images_and_of_what_the_codec_takes(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", list(range(25)))
+    [step] = evaluate(str(images), ["measured_codecs:Big"], tmp_path / "run")
+    peaks = {row["image"]: row["peak_memory"] for row in step.rows}
+    measured = {image: peak for image, peak in peaks.items() if peak is not None}
+    assert list(measured) == ["14.png", "3.png"]
+    assert all(5e6 < peak < 15e6 for peak in measured.values())
 
 
 def test_an_error_is_a_row_and_not_the_end(tmp_path: Path) -> None:
