@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from neuralcodec.cli import options
-from neuralcodec.cli.console import echo, guarded
+from neuralcodec.cli.console import complain, echo, guarded
 from neuralcodec.cli.parameters import argument, option
 
 SHORT_HELP = "Make the report of a run of `eval`."
@@ -35,4 +35,10 @@ def report(
     """Run the verb (the help text is `HELP`)."""
     from neuralcodec.evaluation.reporting import report as write_report
 
-    echo(str(write_report(run, anchor=anchor, published=not measured, output=output, trust=trust)))
+    def left_out(reason: str) -> None:
+        complain(f"left out: {reason}")
+
+    page = write_report(
+        run, anchor=anchor, published=not measured, output=output, trust=trust, left_out=left_out
+    )
+    echo(str(page))

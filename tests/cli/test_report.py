@@ -15,6 +15,10 @@ def test_report_writes_the_page_and_tells_where(tmp_path: Path) -> None:
     assert outcome.code == 0
     assert outcome.text == f"{tmp_path / 'out' / 'report.html'}\n"
     assert (tmp_path / "out" / "results.csv").exists()
+    (tmp_path / "run" / "cut.json").write_text('{"schema"')
+    outcome = invoke("report", tmp_path / "run")
+    assert outcome.code == 0
+    assert f"left out: {tmp_path / 'run' / 'cut.json'} is not JSON" in outcome.stderr
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

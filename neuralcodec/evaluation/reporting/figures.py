@@ -84,7 +84,8 @@ def _write(
             _draw(run, axes, result, x, y)
         axes.set_xlabel(LABELS[x])
         axes.set_ylabel(LABELS[y])
-        if y in COSTS:
+        # Memory may be too little to be seen, which no logarithm shows.
+        if y in COSTS and all((np.asarray(line.get_ydata()) > 0).all() for line in axes.lines):
             axes.set_yscale("log")
         axes.set_xlim(left=0)
         axes.legend(frameon=False, fontsize=8.5)

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -39,6 +39,7 @@ def report(
     published: bool = True,
     output: PathLike | None = None,
     trust: bool = False,
+    left_out: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the report of a run: report.html, results.csv and figures/*.png and *.svg.
 
@@ -55,6 +56,8 @@ def report(
     trust
         Whether codecs that the records name as a command or as a module of Python may be run to decode the
         pictures. Only for runs of one's own.
+    left_out
+        Called with why a file could not be read that claims to be a record; the page says so, too.
 
     Returns
     -------
@@ -69,6 +72,9 @@ def report(
         If something cannot be written; each file is replaced as a whole or not at all.
     """
     run = read_run(folder, published=published)
+    if left_out is not None:
+        for reason in run.left_out.values():
+            left_out(reason)
     number = _anchor(run, anchor)
     place = run.folder if output is None else Path(output)
     (place / "figures").mkdir(parents=True, exist_ok=True)
