@@ -1,8 +1,8 @@
 """Fuzz every target for its share of the time: `python tests/fuzz/run.py --seconds 60`.
 
 The Python targets run under atheris (`pip install neuralcodec[fuzz]`); the C++ ones under libFuzzer with the
-address and undefined-behaviour sanitizers, where clang++ has them. The exit code is 1 if anything was found; what
-was found is left in the folder that is printed.
+address and undefined-behaviour sanitizers, where clang++ has them; with `--native`, it must. The exit code is 1 if
+anything was found; what was found is left in the folder that is printed.
 """
 
 import argparse
@@ -90,17 +90,18 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-def native_jobs(folder: Path) -> list[Job]:
-    """Return the C++ targets, or none (and say so) without clang++ and its fuzzer; other faults end it all."""
+def native_jobs(folder: Path, *, required: bool = False) -> list[Job]:
+    """Return the C++ targets, or none (and say so) without clang++ and its fuzzer, unless `required`.
+
+    Other faults end it all.
+    """
     if shutil.which("clang++") is None:
-        print("native targets: skipped, for there is no clang++")
-        return []
+        return _skipped("there is no clang++", required)
     try:
         programs = [compile_native(folder, target) for target in (1, 2)]
     except subprocess.CalledProcessError as error:
         if "libclang_rt" in error.stderr:
-            print("native targets: skipped, for clang++ comes without its fuzzing library")
-            return []
+            return _skipped("clang++ comes without its fuzzing library", required)
         sys.exit(f"native targets: they cannot be built:\n{error.stderr[-2000:]}")
     limits = ["-malloc_limit_mb=64", "-rss_limit_mb=1024"]
     environment = {"ASAN_OPTIONS": "quarantine_size_mb=16"}
@@ -110,6 +111,13 @@ def native_jobs(folder: Path) -> list[Job]:
             ("native tensor", "native circuit"), programs, (tensor_seeds(), circuit_seeds()), strict=True
         )
     ]
+
+
+def _skipped(reason: str, required: bool) -> list[Job]:
+    if required:
+        sys.exit(f"native targets: they cannot be built, for {reason}")
+    print(f"native targets: skipped, for {reason}")
+    return []
 
 
 def fuzz(job: Job, seconds: int, folder: Path) -> Outcome:
@@ -157,10 +165,11 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, help="where corpora, logs and findings go (default: temporary)"
     )
+    parser.add_argument("--native", action="store_true", help="fail where the C++ targets cannot be built")
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="fuzz-"))
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [*python_jobs(), *native_jobs(folder)]
+    jobs = [*python_jobs(), *native_jobs(folder, required=arguments.native)]
     if arguments.only:
         jobs = [job for job in jobs if job.name in arguments.only]
     share = max(1, arguments.seconds // max(1, len(jobs)))
