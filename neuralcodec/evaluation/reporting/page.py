@@ -182,8 +182,10 @@ def _anchor(run: Run, name: str | None) -> int:
     if name is not None:
         return everyone.index(run.find(name))
     curves = [number for number, result in enumerate(run.measured) if result in run.lossy]
-    jpegs = [n for n in curves if spec_of(run.measured[n]).split(":")[0] == "jpeg"]
-    return (jpegs or curves or [0])[0]
+    specs = {number: spec_of(run.measured[number]) for number in curves}
+    jpegs = [number for number in curves if specs[number].split(":")[0] == "jpeg"]
+    plain = [number for number in jpegs if specs[number] == "jpeg"]
+    return (plain or jpegs or curves or [0])[0]
 
 
 def _caption(run: Run) -> str:

@@ -84,6 +84,15 @@ def test_the_anchor_can_be_chosen(small_run: Path) -> None:
         report(small_run, anchor="nope")
 
 
+def test_plain_jpeg_is_the_anchor_rather_than_a_variant(tmp_path: Path) -> None:
+    [result] = make_run(tmp_path, {"a": drawn(0, 16, 16)}, LOSSY[:1], kept=0)
+    (tmp_path / "jpeg.json").rename(tmp_path / "zzz.json")
+    variant = type(result)("Variant", "", {**result.meta, "codec": "jpeg:optimize=yes"}, result.rows)
+    variant.write(tmp_path / "aaa.json")
+    data = data_of(report(tmp_path))
+    assert data["codecs"][data["anchor"]]["name"] == result.name
+
+
 def test_a_lossless_run_has_a_report(tmp_path: Path) -> None:
     make_run(tmp_path, {str(n): drawn(n, 24, 32) for n in range(3)}, LOSSLESS)
     data = data_of(report(tmp_path))
