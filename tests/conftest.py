@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes tells of the load of the machine, not of a fault.
+settings.register_profile("neuralcodec", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("neuralcodec")
 
 
 @pytest.fixture(autouse=True)
