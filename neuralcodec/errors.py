@@ -132,5 +132,9 @@ class InvalidModel(NeuralCodecError):
     """A table, a tree or a header that no model can have; the message names the place."""
 
 
+class InvalidLayer(NeuralCodecError, ValueError):
+    """Sizes, ranks or options that no compact layer can have; the message names the numbers and what would do."""
+
+
 class EntropyCodingError(NeuralCodecError):
     """Symbols and tables that an entropy coder cannot code."""

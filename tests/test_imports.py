@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "native": {"errors"},
     "entropy": FOUNDATION,
+    "layers": FOUNDATION,
     "container": {*FOUNDATION, "entropy.tensor"},
     "artifact": {*FOUNDATION, "container", "entropy.tensor"},
     "circuits": {*BYTES, "entropy", "signals.arrays"},
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 HEAVY = {
     "torch",
+    "tensorly",
     "scipy",
     "imagecodecs",
     "matplotlib",

@@ -1,0 +1,34 @@
+"""Compact layers of torch: hypercomplex ones.
+
+Needs torch and tensorly: `pip install 'neuralcodec[torch]'`.
+"""
+
+try:
+    import tensorly as _tensorly  # noqa: F401
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"neuralcodec.layers needs torch and tensorly ({error}): pip install 'neuralcodec[torch]'"
+    ) from error
+
+from neuralcodec.layers.compact_layer import CompactLayer
+from neuralcodec.layers.hypercomplex import (
+    PHConv1d,
+    PHConv2d,
+    PHConv3d,
+    PHConvTranspose1d,
+    PHConvTranspose2d,
+    PHConvTranspose3d,
+    PHLinear,
+)
+
+__all__ = [
+    "CompactLayer",
+    "PHConv1d",
+    "PHConv2d",
+    "PHConv3d",
+    "PHConvTranspose1d",
+    "PHConvTranspose2d",
+    "PHConvTranspose3d",
+    "PHLinear",
+]
