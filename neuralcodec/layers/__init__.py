@@ -1,6 +1,6 @@
-"""Compact layers of torch: hypercomplex ones.
+"""Compact layers of torch: hypercomplex ones, and ones whose kernels are in a tensor format before training.
 
-Needs torch and tensorly: `pip install 'neuralcodec[torch]'`.
+Needs torch and tensorly: `pip install 'neuralcodec[torch]'`. docs/layers.md is the guide.
 """
 
 try:
@@ -21,6 +21,13 @@ from neuralcodec.layers.hypercomplex import (
     PHConvTranspose3d,
     PHLinear,
 )
+from neuralcodec.layers.tensorized import (
+    TensorConv1d,
+    TensorConv2d,
+    TensorConv3d,
+    TensorConvTranspose2d,
+    TensorLinear,
+)
 
 __all__ = [
     "CompactLayer",
@@ -31,4 +38,9 @@ __all__ = [
     "PHConvTranspose2d",
     "PHConvTranspose3d",
     "PHLinear",
+    "TensorConv1d",
+    "TensorConv2d",
+    "TensorConv3d",
+    "TensorConvTranspose2d",
+    "TensorLinear",
 ]
