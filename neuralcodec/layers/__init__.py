@@ -12,6 +12,7 @@ except ImportError as error:
     ) from error
 
 from neuralcodec.layers.compact_layer import CompactLayer
+from neuralcodec.layers.convert import Hypercomplex, Tensorized, compact, fold
 from neuralcodec.layers.hypercomplex import (
     PHConv1d,
     PHConv2d,
@@ -21,6 +22,7 @@ from neuralcodec.layers.hypercomplex import (
     PHConvTranspose3d,
     PHLinear,
 )
+from neuralcodec.layers.report import Change, Report, Size
 from neuralcodec.layers.tensorized import (
     TensorConv1d,
     TensorConv2d,
@@ -30,7 +32,9 @@ from neuralcodec.layers.tensorized import (
 )
 
 __all__ = [
+    "Change",
     "CompactLayer",
+    "Hypercomplex",
     "PHConv1d",
     "PHConv2d",
     "PHConv3d",
@@ -38,9 +42,14 @@ __all__ = [
     "PHConvTranspose2d",
     "PHConvTranspose3d",
     "PHLinear",
+    "Report",
+    "Size",
     "TensorConv1d",
     "TensorConv2d",
     "TensorConv3d",
     "TensorConvTranspose2d",
     "TensorLinear",
+    "Tensorized",
+    "compact",
+    "fold",
 ]
