@@ -34,7 +34,7 @@ def _seed() -> None:
 @either_way
 @every_axes
 @given(st.data())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_convolutions_are_those_of_the_kronecker_sum(
     axes: int, transposed: bool, data: st.DataObject
 ) -> None:
@@ -48,7 +48,7 @@ def test_convolutions_are_those_of_the_kronecker_sum(
 @either_way
 @every_axes
 @given(st.data())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_the_chain_of_a_ranked_algebra_is_its_kernel(
     axes: int, transposed: bool, data: st.DataObject
 ) -> None:

@@ -278,6 +278,33 @@ def test_what_cannot_be_is_refused_with_the_numbers(options: dict[str, Any], wor
         assert word in str(caught.value)
 
 
+def test_tensorlys_own_backend_does_not_matter() -> None:
+    import tensorly
+
+    before = tensorly.get_backend()
+    tensorly.set_backend("pytorch")
+    try:
+        layers.TensorConv2d.from_dense(nn.Conv2d(8, 8, 3), rank=4)
+        assert tensorly.get_backend() == "pytorch"
+    finally:
+        tensorly.set_backend(before)
+
+
+def test_decompositions_are_as_good_as_tensorlys() -> None:
+    from tensorly import cp_to_tensor
+    from tensorly.decomposition import parafac, partial_tucker
+
+    own = nn.Conv2d(12, 10, 3)
+    kernel = array(own.weight)
+    (core, factors), _ = partial_tucker(kernel, [4, 5], modes=[0, 1])
+    theirs = {"tucker": np.einsum("pqxy,op,iq->oixy", core, *factors) - kernel}
+    theirs["cp"] = cp_to_tensor(parafac(kernel, 12, init="random", random_state=0)) - kernel
+    for format, rank in (("tucker", (4, 5)), ("cp", 12)):
+        layer = layers.TensorConv2d.from_dense(own, format=format, rank=rank)
+        left = np.square(array(layer.weight) - kernel).sum()
+        assert left <= 1.03 * np.square(theirs[format]).sum()
+
+
 def test_energy_and_rank_together_are_refused() -> None:
     for options, words in (({"energy": 0.5, "rank": 2}, "one of the two"), ({"energy": 1.5}, "1.5")):
         with pytest.raises(InvalidLayer, match=words):
