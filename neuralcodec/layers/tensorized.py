@@ -134,8 +134,8 @@ class TensorConv2d(ConvSignature, _Tensorized):
         pair of channels a sum of products of one-way filters) or "cp".
     rank
         An int; an int for each mode that has one; a float, which is a fraction of the dense kernel's parameters (ranks
-        from 8 on are multiples of 8 or 16, which processors work best with, below it); or "full", which represents
-        every kernel. 0.25 by default.
+        below it, from 8 on multiples of 8 and from 16 on of 16, which processors work best with); or "full", which
+        represents every kernel. 0.25 by default.
     energy
         In `from_dense`, instead of a rank: the share of the sum of squares of the kernel to keep.
     nonlinearity
@@ -153,9 +153,9 @@ class TensorConv2d(ConvSignature, _Tensorized):
     >>> import torch
     >>> layer = TensorConv2d(64, 64, 3, format="tucker", rank=0.25, padding=1)
     >>> layer(torch.zeros(1, 64, 8, 8)).shape, layer.ranks
-    (torch.Size([1, 64, 8, 8]), (24, 24))
+    (torch.Size([1, 64, 8, 8]), (32, 16))
     >>> sum(p.numel() for p in layer.parameters()), 64 * 64 * 9 + 64
-    (8320, 36928)
+    (7744, 36928)
     """
 
     axes, dense_type = 2, nn.Conv2d

@@ -93,4 +93,5 @@ def _for_fraction(kind: type[Format], geometry: Geometry, fraction: float) -> Fo
             f"rank={fraction} allows {int(fraction * dense):,} of the dense kernel's {dense:,} parameters; the least "
             f"of format {kind.name!r} is {least.parameters:,} ({least.parameters / dense:.3f})"
         )
-    return max(fits, key=lambda made: made.parameters)
+    # of equals, the one that narrows at once: its large operations come last
+    return max(fits, key=lambda made: (made.parameters, made.ranks))

@@ -105,10 +105,10 @@ def rounded_rank(rank: int) -> int:
 
     Examples
     --------
-    >>> rounded_rank(51), rounded_rank(25), rounded_rank(7)
-    (48, 24, 7)
+    >>> rounded_rank(51), rounded_rank(25), rounded_rank(15), rounded_rank(7)
+    (48, 16, 8, 7)
     """
-    lanes = 16 if rank >= 32 else 8 if rank >= 8 else 1
+    lanes = 16 if rank >= 16 else 8 if rank >= 8 else 1
     return rank // lanes * lanes
 
 

@@ -16,7 +16,7 @@ from neuralcodec.layers.formats.base import Factors, Format, Ranks, mix, outer, 
 from neuralcodec.layers.geometry import Geometry
 
 SWEEPS = 5  # of a random kernel, which has no structure to find
-TOGETHER = 3  # taps are applied axis by axis if together they are more than this many times as many
+TOGETHER = 2  # taps are applied axis by axis if together they are more than this many times as many
 
 
 class CP(Format):
