@@ -110,7 +110,7 @@ class TensorLinear(LinearSignature, _Tensorized):
     --------
     >>> layer = TensorLinear(256, 128, format="cp", rank=0.25)
     >>> sum(p.numel() for p in layer.parameters()), 256 * 128 + 128
-    (6272, 32896)
+    (8192, 32896)
     """
 
     dense_type = nn.Linear
@@ -134,8 +134,8 @@ class TensorConv2d(ConvSignature, _Tensorized):
         pair of channels a sum of products of one-way filters) or "cp".
     rank
         An int; an int for each mode that has one; a float, which is a fraction of the dense kernel's parameters (ranks
-        below it, from 8 on multiples of 8 and from 16 on of 16, which processors work best with); or "full", which
-        represents every kernel. 0.25 by default.
+        are multiples of 16, or of 8, which processors work best with, if these use four fifths of it); or "full",
+        which represents every kernel. 0.25 by default.
     energy
         In `from_dense`, instead of a rank: the share of the sum of squares of the kernel to keep.
     nonlinearity

@@ -177,7 +177,7 @@ def test_a_fraction_bounds_the_parameters(format: str, fraction: float) -> None:
     for sizes in ((32, 32, 3), (40, 16, 5), (30, 20, (3, 5))):
         layer = layers.TensorConv2d(*sizes, format=format, rank=fraction, bias=False)
         count, full = sum(p.numel() for p in layer.parameters()), layer.weight.numel()
-        assert 0.3 * fraction * full < count <= fraction * full
+        assert (0.5 if format == "separable" else 0.75) * fraction * full < count <= fraction * full
 
 
 @every_format

@@ -14,6 +14,8 @@ __all__ = ["FORMATS", "Format", "Rank", "make_format"]
 
 FORMATS: tuple[str, ...] = ("tucker", "tucker-full", "separable", "cp")
 Rank = int | float | str | Sequence[int]
+LANES = (16, 8, 1)  # multiples of these make fast layers; coarser ones first
+ENOUGH = 0.8  # if they use this share of the parameters that are allowed
 _KINDS: dict[str, type[Format]] = {kind.name: kind for kind in (Tucker, FullTucker, Separable, CP)}
 
 
@@ -85,13 +87,16 @@ def _for_fraction(kind: type[Format], geometry: Geometry, fraction: float) -> Fo
     dense = geometry.outputs * inputs
     for size in taps:
         dense *= size
-    tried = [kind(geometry, ranks) for ranks in kind.steps(geometry)]
-    fits = [made for made in tried if made.parameters <= fraction * dense]
-    if not fits:
-        least = min(tried, key=lambda made: made.parameters)
-        raise InvalidLayer(
-            f"rank={fraction} allows {int(fraction * dense):,} of the dense kernel's {dense:,} parameters; the least "
-            f"of format {kind.name!r} is {least.parameters:,} ({least.parameters / dense:.3f})"
-        )
-    # of equals, the one that narrows at once: its large operations come last
-    return max(fits, key=lambda made: (made.parameters, made.ranks))
+    budget = int(fraction * dense)
+    for lanes in LANES:
+        tried = [kind(geometry, ranks) for ranks in kind.steps(geometry, lanes)]
+        fits = [made for made in tried if made.parameters <= budget]
+        # of equals, the one that narrows at once: its large operations come last
+        best = max(fits, key=lambda made: (made.parameters, made.ranks), default=None)
+        if best is not None and (lanes == 1 or best.parameters >= ENOUGH * budget):
+            return best
+    least = min(tried, key=lambda made: made.parameters)
+    raise InvalidLayer(
+        f"rank={fraction} allows {budget:,} of the dense kernel's {dense:,} parameters; the least of format "
+        f"{kind.name!r} is {least.parameters:,} ({least.parameters / dense:.3f})"
+    )

@@ -42,8 +42,8 @@ class Format(ABC):
 
     @classmethod
     @abstractmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
-        """Ranks that a fraction of the parameters may become."""
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
+        """Ranks that a fraction of the parameters may become, in steps of `lanes` where they count many channels."""
 
     @classmethod
     @abstractmethod
@@ -100,16 +100,15 @@ def outer(filters: Sequence[Tensor]) -> Tensor:
     return product
 
 
-def rounded_rank(rank: int) -> int:
-    """A rank that processors work well with: multiples of 16, or of 8, below what is asked for.
+def rounded(rank: int, lanes: int) -> int:
+    """The multiple of `lanes` below a rank, or the rank itself where there is none.
 
     Examples
     --------
-    >>> rounded_rank(51), rounded_rank(25), rounded_rank(15), rounded_rank(7)
-    (48, 16, 8, 7)
+    >>> rounded(51, 16), rounded(25, 8), rounded(7, 8)
+    (48, 24, 7)
     """
-    lanes = 16 if rank >= 16 else 8 if rank >= 8 else 1
-    return rank // lanes * lanes
+    return rank // lanes * lanes or rank
 
 
 def stacked(groups: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuralcodec.layers import decomposition
 from neuralcodec.layers.decomposition import Array
-from neuralcodec.layers.formats.base import Factors, Format, Ranks, mix, outer, rounded_rank, stacked
+from neuralcodec.layers.formats.base import Factors, Format, Ranks, mix, outer, rounded, stacked
 from neuralcodec.layers.geometry import Geometry
 
 SWEEPS = 5  # of a random kernel, which has no structure to find
@@ -36,9 +36,9 @@ class CP(Format):
         return (math.prod(modes) // max(modes),)
 
     @classmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
         """All numbers of terms."""
-        return [(rounded_rank(rank),) for rank in range(1, 1 + cls.largest(geometry)[0])]
+        return [(rounded(rank, lanes),) for rank in range(1, 1 + cls.largest(geometry)[0])]
 
     @classmethod
     def for_energy(cls, geometry: Geometry, kernel: Array, energy: float) -> Ranks:

@@ -40,7 +40,7 @@ class Separable(Format):
         return (math.prod(geometry.kernel) // max(geometry.kernel),)
 
     @classmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
         """All numbers of products."""
         return [(rank,) for rank in range(1, 1 + cls.largest(geometry)[0])]
 
@@ -128,7 +128,7 @@ class Kronecker(Format):
         return (min(outs[0] * ins[0], outs[1] * ins[1]),)
 
     @classmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
         """All numbers of products."""
         return [(rank,) for rank in range(1, 1 + cls.largest(geometry)[0])]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuralcodec.layers import decomposition
 from neuralcodec.layers.decomposition import Array
-from neuralcodec.layers.formats.base import Factors, Format, Ranks, contract, mix, rounded_rank, stacked
+from neuralcodec.layers.formats.base import Factors, Format, Ranks, contract, mix, rounded, stacked
 from neuralcodec.layers.geometry import Geometry
 
 SWEEPS = 3
@@ -49,15 +49,14 @@ class Tucker(Format):
         return geometry.grouped[1:3]
 
     @classmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
         """Both ranks at one share of the channels, or one of them a few more."""
         outs, ins = geometry.grouped[1:3]
         most = max(outs, ins)
         found = set()
         for q in range(1, most + 1):
-            out, into = rounded_rank(max(1, outs * q // most)), rounded_rank(max(1, ins * q // most))
-            found |= {(out, into), (min(rounded_rank(out + 16), outs), into)}
-            found.add((out, min(rounded_rank(into + 16), ins)))
+            out, into = (rounded(max(1, size * q // most), lanes) for size in (outs, ins))
+            found |= {(out, into), (min(out + lanes, outs), into), (out, min(into + lanes, ins))}
         return sorted(found)
 
     @classmethod
@@ -140,12 +139,12 @@ class FullTucker(Tucker):
         return geometry.grouped[1:]
 
     @classmethod
-    def steps(cls, geometry: Geometry) -> Sequence[Ranks]:
+    def steps(cls, geometry: Geometry, lanes: int) -> Sequence[Ranks]:
         """All ranks at one share of the modes' sizes, those of the taps rounded up."""
         most = max(geometry.grouped[1:3])
         return [
             (*ranks, *(-(-size * max(ranks) // most) for size in geometry.kernel))
-            for ranks in super().steps(geometry)
+            for ranks in super().steps(geometry, lanes)
         ]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
