@@ -11,9 +11,11 @@ Compact layers choose their path themselves.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -179,18 +181,21 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", help="cases with this word in their names; nothing is written")
+    parser.add_argument(
+        "--only", help="measure cases with this in their names, and keep what is known of others"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     timing.ROUNDS = 7  # the machine may be busy: choose with care
-    cases = {}
+    path = Path(__file__).with_suffix(".json")
+    known = json.loads(path.read_text())["figures"]["cases"] if options.only is not None else {}
     for name, case in CASES.items():
         if options.only is None or options.only in name:
-            cases[name] = measured(case, options.rounds)
-            for layer, found in cases[name].items():
+            known[name] = measured(case, options.rounds)
+            for layer, found in known[name].items():
                 print(f"{name}: {layer}: {found}", file=sys.stderr)
-    if options.only is None:
-        write_result(__file__, {"cases": cases, "versions": versions()})
+    cases = {name: known[name] for name in CASES}
+    write_result(__file__, {"cases": cases, "versions": versions()})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and the figures in docs/queries.md, from result files.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries.md and layers.md, from results.
 
 So every figure there is a measured one.
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import comparison_page
+import layers_page
 import rd_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 MODELS = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
-QUERIES = DOCS / "queries.md"
+QUERIES, LAYERS = DOCS / "queries.md", DOCS / "layers.md"
 FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -245,14 +246,19 @@ def inpainting() -> str:
 
 def pages() -> dict[Path, str]:
     """What each page must be."""
-    before, rest = QUERIES.read_text().split(FIRST)
-    after = rest.partition(LAST)[2]
     return {
         DOCS / "results.md": page(),
         DOCS / "comparison.md": comparison_page.page(),
         DOCS / "rate-distortion.md": rd_page.page(),
-        QUERIES: f"{before}{FIRST}{inpainting()}{LAST}{after}",
+        QUERIES: between_marks(QUERIES, inpainting()),
+        LAYERS: between_marks(LAYERS, layers_page.text()),
     }
+
+
+def between_marks(path: Path, text: str) -> str:
+    """The page with this text for its figures."""
+    before, rest = path.read_text().split(FIRST)
+    return f"{before}{FIRST}{text}{LAST}{rest.partition(LAST)[2]}"
 
 
 def main() -> int:
