@@ -1,4 +1,4 @@
-"""Python face of the C++ kernels: tensor bodies, the coding walk, relative entropy coding, the sums of EM.
+"""Python face of the C++ kernels: tensor bodies, the coding walk, relative entropy coding, EM, sine networks.
 
 Everything here takes and gives numpy arrays and bytes, and knows neither files nor models. Coding, decoding and the
 sums of EM release the GIL; arguments are checked, and a circuit's tables expanded, while it is held. The arithmetic
@@ -33,6 +33,8 @@ __all__ = [
     "relative_sample",
     "relative_select",
     "simd",
+    "siren_gradient",
+    "siren_outputs",
     "thread_count",
 ]
 
@@ -353,3 +355,51 @@ def relative_select(
         key, table, number, offset, *target, count, weight, thread_count(threads), simd()
     )
     return index
+
+
+def siren_outputs(
+    widths: Sequence[int],
+    features: NDArray[np.float32],
+    own: NDArray[np.float32],
+    parameters: NDArray[np.float32],
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Outputs of sine networks (SIREN), one for each signal.
+
+    Args:
+        widths: values that enter each layer, and those that leave the last.
+        features: (points, f), inputs that all signals have in common.
+        own: (signals, points, widths[0] - f), each signal's other inputs.
+        parameters: (signals, n): for each layer the biases, then the weights (in x out). Sines follow all but the last.
+        threads: signals run in parallel.
+
+    Returns:
+        (signals, points, widths[-1]), equal to the last places on all machines, not beyond.
+    """
+    out: NDArray[np.float32] = _native.siren_outputs(
+        list(widths), features, own, parameters, thread_count(threads)
+    )
+    return out
+
+
+def siren_gradient(
+    widths: Sequence[int],
+    features: NDArray[np.float32],
+    own: NDArray[np.float32],
+    parameters: NDArray[np.float32],
+    target: NDArray[np.float32],
+    threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Summed squared error of each signal's sine network, and its gradients.
+
+    Args:
+        widths, features, own, parameters, threads: as for :func:`siren_outputs`.
+        target: (signals, points, widths[-1]).
+
+    Returns:
+        The errors, (signals,), and their gradients for `own` and for `parameters`.
+    """
+    error, own_gradient, gradient = _native.siren_gradient(
+        list(widths), features, own, parameters, target, thread_count(threads)
+    )
+    return error, own_gradient, gradient

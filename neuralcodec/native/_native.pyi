@@ -93,3 +93,18 @@ def relative_select(
     threads: int,
     simd: str,
 ) -> NDArray[Any]: ...
+def siren_outputs(
+    width: list[int],
+    features: NDArray[Any],
+    own: NDArray[Any],
+    parameters: NDArray[Any],
+    threads: int,
+) -> NDArray[Any]: ...
+def siren_gradient(
+    width: list[int],
+    features: NDArray[Any],
+    own: NDArray[Any],
+    parameters: NDArray[Any],
+    target: NDArray[Any],
+    threads: int,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...

@@ -1,0 +1,3 @@
+#include "siren_kernel.hpp"
+
+const neuralcodec::SirenKernels neuralcodec::siren_avx2 = {scratch_floats, run};

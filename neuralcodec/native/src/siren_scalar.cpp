@@ -1,0 +1,3 @@
+#include "siren_kernel.hpp"
+
+const neuralcodec::SirenKernels neuralcodec::siren_scalar = {scratch_floats, run};
