@@ -2,4 +2,8 @@
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("torch") and find_spec("tensorly") else ["neuralcodec/layers"]
+TORCH = ("batches", "encoding", "finishing", "inference", "learning", "network", "posterior", "training")
+
+collect_ignore = [] if find_spec("torch") else [f"neuralcodec/recombiner/{name}.py" for name in TORCH]
+if not (find_spec("torch") and find_spec("tensorly")):
+    collect_ignore.append("neuralcodec/layers")

@@ -108,7 +108,7 @@ def compress(
         None if samples.kind == codec.signal else samples.kind,
         {kind: content for kind, content in sections.items() if content},
     )
-    return write_single(header, payload, codec.checked(samples.values, [payload]))
+    return write_single(header, payload, codec.checked(samples.values, [payload], 1))
 
 
 def decompress(data: Buffer, model: ModelLike | None = None) -> NDArray[Any]:
@@ -365,5 +365,5 @@ def _decode(file: SingleFile, codec: Codec) -> NDArray[Any]:
     missing = None if body is None else read_mask(codec, body, signal.shape, 1)[0]
     array = codec.decode(file.payload, Fields(signal, missing))
     check_decoded(array, signal.shape, signal.dtype)
-    file.check(codec.checked(array[None], [file.payload]))
+    file.check(codec.checked(array[None], [file.payload], 1))
     return masked(array, missing)

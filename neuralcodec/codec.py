@@ -1,7 +1,9 @@
 """The contract that every codec fulfils, and the registry that finds codecs by name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -9,14 +11,41 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from neuralcodec.artifact import Artifact
+from neuralcodec.artifact import Artifact, Tensor
 from neuralcodec.container.primitives import Buffer
 from neuralcodec.container.signal import SignalType, sample_string
 from neuralcodec.errors import InvalidModel, NeuralCodecError, UnsupportedVersion
 
 ENTRY_POINTS = "neuralcodec.codecs"
-BUILT_IN = {"pc": "neuralcodec.codecs.pc:PcCodec"}
-FAMILIES = {"circuit": "pc"}
+BUILT_IN = {
+    "pc": "neuralcodec.codecs.pc:PcCodec",
+    "recombiner": "neuralcodec.codecs.recombiner:RecombinerCodec",
+}
+FAMILIES = {"circuit": "pc", "recombiner": "recombiner"}
+
+
+_told: ContextVar[Callable[[float], None] | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def reporting(told: Callable[[float], None]) -> Iterator[None]:
+    """Have codecs that take long over a signal (:attr:`Codec.slow`) tell, in a block, how far encoding is.
+
+    Parameters
+    ----------
+    told
+        Called, from any thread, with how many more signals are done, mostly fractions of one.
+    """
+    token = _told.set(told)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def told() -> Callable[[float], None] | None:
+    """Return whom :func:`reporting` wants to be told in this context, or None."""
+    return _told.get()
 
 
 @runtime_checkable
@@ -101,6 +130,10 @@ class Codec(ABC):
         Rate parameter of a lossy codec; None for a lossless one.
     masks
         Whether missing samples can be left out (else masked arrays are refused).
+    slow
+        Whether encoding one signal takes so long that it reports how far it is (see :func:`reporting`).
+    presets
+        Names of the trades of time for rate that :meth:`encode` knows.
     group_limit
         Most signals that one group of an archive may hold.
     """
@@ -112,6 +145,8 @@ class Codec(ABC):
     lossless: ClassVar[bool] = True
     quality: ClassVar[QualityRange | None] = None
     masks: ClassVar[bool] = False
+    slow: ClassVar[bool] = False
+    presets: ClassVar[tuple[str, ...]] = ()
     group_limit: int = 1
 
     @classmethod
@@ -139,6 +174,16 @@ class Codec(ABC):
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Settings that shape its files, beside the rate parameter: plain values, for a record."""
+        return {}
+
+    @classmethod
+    def signal_in(cls, tensors: Mapping[str, Tensor]) -> SignalType | None:
+        """Return the kind of signals that a model file's tensors tell, without its tensors `shape` and `dtype`."""
+        return None
+
+    @classmethod
+    def describe(cls, model: Model, signal: SignalType | None = None) -> Mapping[str, Any]:
+        """Return facts on a model, or on signals coded with it if they are given, for people to read."""
         return {}
 
     @property
@@ -220,11 +265,12 @@ class Codec(ABC):
             out[number] = self.decode(payload, Fields(fields.signal))
         return out
 
-    def checked(self, signals: NDArray[Any], groups: Sequence[bytes]) -> Buffer:
+    def checked(self, signals: NDArray[Any], groups: Sequence[bytes], group: int) -> Buffer:
         """Return what the checksum of the samples covers.
 
         For a lossless codec the sample string of the signals. A lossy codec, whose reconstruction may differ
-        in the last place between machines, declares instead what it does promise: the integers it decodes.
+        in the last place between machines, declares instead what it does promise: the integers it decodes
+        from the groups, of `group` signals each but the last.
         """
         return sample_string(signals)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from neuralcodec.artifact import MAGIC as MODEL_MAGIC
-from neuralcodec.artifact import parse_header, tensors_of
+from neuralcodec.artifact import Artifact, parse_header, read_artifact, tensors_of
+from neuralcodec.codec import FAMILIES, Codec, find_codec
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.chunk import Entry
 from neuralcodec.container.files import PathLike, Source, open_source
@@ -56,6 +57,9 @@ class Info:
         Where the chunks of an archive are.
     header
         JSON header of a model file.
+    details
+        What the codec tells of the model, or of the signals where the model is here (see
+        :meth:`neuralcodec.codec.Codec.describe`).
     """
 
     kind: str
@@ -75,10 +79,11 @@ class Info:
     group: int | None = None
     chunks: tuple[Entry, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_info(target: Buffer | PathLike | BinaryIO) -> Info:
-    """Return what a file says of itself; no model is loaded and no sample decoded.
+    """Return what a file says of itself; no sample is decoded, and no model of a circuit loaded.
 
     Parameters
     ----------
@@ -150,7 +155,7 @@ def _archive_info(source: Source) -> Info:
 def _model_info(source: Source) -> Info:
     data = source.read_at(0, source.size)
     head = parse_header(data)
-    kind = signal_type(tensors_of(data, SIGNAL_TENSORS))
+    kind = signal_type(head.family, tensors_of(data, SIGNAL_TENSORS))
     entry = _entry(head.identity)
     return Info(
         kind="model",
@@ -162,6 +167,7 @@ def _model_info(source: Source) -> Info:
         dtype=str(kind.dtype) if kind else None,
         header=head.header,
         size=len(data),
+        details=_model_details(head.family, data),
     )
 
 
@@ -176,7 +182,32 @@ def _common(header: Header, signal: SignalType | None) -> dict[str, Any]:
         "model": entry.name if entry else None,
         "shape": kind.shape if kind else None,
         "dtype": str(kind.dtype) if kind else None,
+        "details": _file_details(header.codec, entry, kind) if entry and kind else {},
     }
+
+
+def _describing(name: str) -> type[Codec] | None:
+    """Return the codec with a name if it has details to tell: for others no model is read."""
+    try:
+        codec = find_codec(name)
+    except (ImportError, NeuralCodecError):
+        return None
+    return codec if codec is not None and codec.describe.__func__ is not Codec.describe.__func__ else None  # type: ignore[attr-defined]
+
+
+def _file_details(name: str, entry: ModelEntry, kind: SignalType) -> Mapping[str, Any]:
+    codec = _describing(name)
+    if codec is None:
+        return {}
+    try:
+        return codec.describe(codec.load(read_artifact(entry.path)), kind)
+    except (NeuralCodecError, OSError):
+        return {}
+
+
+def _model_details(family: str, data: Buffer) -> Mapping[str, Any]:
+    codec = _describing(FAMILIES.get(family, ""))
+    return {} if codec is None else codec.describe(codec.load(Artifact.from_bytes(data)))
 
 
 def _readable_signal(entry: ModelEntry) -> SignalType | None:

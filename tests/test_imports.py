@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "artifact": {*FOUNDATION, "container", "entropy.tensor"},
     "circuits": {*BYTES, "entropy", "signals.arrays"},
     "codec": {"errors", "artifact", "container"},
-    "codecs": {*BYTES, "codec", "circuits"},
+    "recombiner": {*BYTES, "entropy"},
+    "codecs": {*BYTES, "codec", "circuits", "recombiner", "entropy"},
     "zoo": {*BYTES, "codec"},
     "samples": {*BYTES, "codec", "zoo"},
     "archives": CODING,
@@ -36,7 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
     "__init__": {"errors", "api", "info"},
     "__main__": {"cli"},
-    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals", "evaluation"},
+    "cli": {
+        *CODING,
+        *("", "__init__", "api", "archives", "info", "circuits", "recombiner", "signals", "evaluation"),
+    },
 }
 HEAVY = {
     "torch",

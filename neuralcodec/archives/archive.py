@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neuralcodec.archives.decoding import ChunkDecoder, Decoded
 from neuralcodec.archives.metadata import Metadata, unpack_metadata
 from neuralcodec.archives.rescue import Damage, damage_of, rescued_head
+from neuralcodec.codec import Codec
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.chunk import Chunk
 from neuralcodec.container.files import PathLike, open_source
@@ -65,6 +66,7 @@ class Archive:
                 if kind is None:
                     raise CorruptFile("does not say what its signals are", "header")
                 self.signal: SignalType = kind
+                self.codec: Codec = codec
                 self._reader.check_density(kind.nbytes)
                 self._decoder = ChunkDecoder(codec, kind, self._reader.group, threads)
         except BaseException:

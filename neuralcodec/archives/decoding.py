@@ -127,7 +127,7 @@ class ChunkDecoder:
     def _finish(self, part: Part, values: NDArray[Any], holes: NDArray[np.bool_] | None) -> Decoded:
         """Check the signals of a part, if they are all of its chunk, and pick those that are wanted."""
         if len(part.coded) == part.chunk.n:
-            part.chunk.check(self._codec.checked(values, part.groups))
+            part.chunk.check(self._codec.checked(values, part.groups, self._group))
         if part.wanted is None:
             return values, holes
         picked = np.searchsorted(part.coded, part.wanted)

@@ -131,7 +131,7 @@ class ArchiveEncoder:
                 self._count += stop - start
                 start = stop
                 if not self._room():
-                    self._flush()
+                    self.flush()
         if described is not None and next(described, None) is not None:
             raise UnsupportedInput("there are more metadata than signals: give one for each, or none")
 
@@ -147,7 +147,7 @@ class ArchiveEncoder:
             if self._kind is None:
                 raise UnsupportedInput(f"{self._codec.name!r} needs a signal to know the shape of an archive")
             self._open(self._kind)
-        self._flush()
+        self.flush()
         assert self._writer is not None
         self._writer.finish()
 
@@ -179,7 +179,7 @@ class ArchiveEncoder:
         groups = GROUPS_PER_THREAD * threads if threads > 1 else 1
         self._batch = self._chunk * -(-groups * self._group // self._chunk)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Code what is held, in one call whatever the number of chunks: its groups share the threads."""
         if not self._held:
             return
@@ -203,7 +203,7 @@ class ArchiveEncoder:
         sections = pack_metadata(metadata)
         if samples.missing is not None and samples.missing.any():
             sections[MASK] = pack_mask(samples.missing, samples.kind.shape)
-        checked = self._codec.checked(samples.values, groups)
+        checked = self._codec.checked(samples.values, groups, self._group)
         self._writer.append(len(samples), groups, sections, checked, len(samples) * samples.kind.nbytes)
 
 

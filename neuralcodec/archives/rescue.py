@@ -173,7 +173,7 @@ def _kind_of(codec: Codec, kinds: list[SignalType], group: int, chunk: Chunk) ->
     except NeuralCodecError:
         return None
     for kind in kinds:
-        if crc32(codec.checked(values.astype(kind.dtype), chunk.groups)) == chunk.checksum:
+        if crc32(codec.checked(values.astype(kind.dtype), chunk.groups, group)) == chunk.checksum:
             return kind
     return None
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from neuralcodec.artifact import MAGIC, Tensor, read_header, read_tensors
+from neuralcodec.codec import FAMILIES, find_codec
 from neuralcodec.container.files import PathLike
 from neuralcodec.container.primitives import IDENTITY_BYTES
 from neuralcodec.container.signal import DTYPES, SignalType
@@ -16,7 +17,9 @@ from neuralcodec.errors import CorruptFile, InvalidModel, UnknownModel, naming
 
 FOLDER_VARIABLE = "NEURALCODEC_MODELS"
 SUFFIX = ".ncm"
-SIGNAL_TENSORS = ("shape", "dtype")
+SIGNAL_TENSORS = ("shape", "dtype", "layout", "signal")
+"""What tells the signals of a model, in one family or another."""
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _IDENTITY_OFFSET = 5
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -58,14 +61,15 @@ class ModelEntry:
     def signal(self) -> SignalType | None:
         """Shape and dtype that the model takes, read without loading it; None if its family does not say."""
         with naming(self.path):
-            return signal_type(read_tensors(self.path, SIGNAL_TENSORS))
+            return signal_type(read_header(self.path).family, read_tensors(self.path, SIGNAL_TENSORS))
 
 
-def signal_type(tensors: Mapping[str, Tensor]) -> SignalType | None:
-    """Return what a model's tensors `shape` and `dtype` say of its signals, or None if they are not there."""
-    shape, dtype = (tensors.get(name) for name in SIGNAL_TENSORS)
+def signal_type(family: str, tensors: Mapping[str, Tensor]) -> SignalType | None:
+    """Return what some of a model's tensors (`SIGNAL_TENSORS`) say of its signals, or None if they do not."""
+    shape, dtype = tensors.get("shape"), tensors.get("dtype")
     if shape is None or dtype is None:
-        return None
+        codec = find_codec(FAMILIES[family]) if family in FAMILIES else None
+        return None if codec is None else codec.signal_in(tensors)
     code = int(dtype.flat[0]) if dtype.size else 0
     if code not in DTYPES:
         raise CorruptFile(f"dtype code {code} is not known", "tensor dtype")

@@ -84,7 +84,7 @@ def test_many_come_back_in_groups(n: int, group: int, holes: bool, seed: int) ->
     assert len(groups) == -(-n // group)
     decoded = CODEC.decode_many(groups, Fields(KIND, missing), n, group=group, threads=2)
     assert np.array_equal(decoded, signals)
-    assert bytes(CODEC.checked(signals, groups)) == bytes(sample_string(signals))
+    assert bytes(CODEC.checked(signals, groups, group)) == bytes(sample_string(signals))
 
 
 def test_one_signal_is_a_group_of_one() -> None:

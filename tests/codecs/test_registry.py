@@ -72,7 +72,7 @@ class Shifted(Deflate):
     def decode(self, payload, fields):
         return super().decode(payload, fields) << int(self._model.tensors["bits"][0, 0])
 
-    def checked(self, signals, groups):
+    def checked(self, signals, groups, group):
         return b"".join(map(zlib.decompress, groups))
 
 
