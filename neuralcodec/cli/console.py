@@ -152,19 +152,33 @@ def plural(n: int, noun: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int | None, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def progress(
+    what: str, total: int | None, *, quiet: bool = False, slow: bool = False
+) -> Iterator[Callable[[float], None]]:
     """Show a bar with count, rate and time left on a terminal; elsewhere, do nothing.
+
+    Parameters
+    ----------
+    what
+        The word before the bar.
+    total
+        How many signals there are to do, None if that is not known.
+    quiet
+        Show nothing.
+    slow
+        Whether a signal takes long: one alone has a bar too, and parts of a signal count.
 
     Yields
     ------
     callable
         To be called with how many more signals are done.
     """
-    if quiet or total == 1 or not is_terminal(sys.stderr):
+    if quiet or (total == 1 and not slow) or not is_terminal(sys.stderr):
         yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TaskProgressColumn as Percent
     from rich.progress import TimeRemainingColumn as TimeLeft
     from rich.text import Text
 
@@ -173,7 +187,31 @@ def progress(what: str, total: int | None, *, quiet: bool = False) -> Iterator[C
             speed = task.finished_speed or task.speed
             return Text("" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.2g}/s")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeLeft())
+    counts = (Percent(),) if total == 1 else (MofNCompleteColumn(), Rate())
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeLeft())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda n: bar.advance(task, n)
+
+
+@contextlib.contextmanager
+def fraction_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
+    """Show how far something is and what it reached on a terminal; elsewhere, do nothing.
+
+    Yields
+    ------
+    callable
+        To be called with the fraction that is done, and words.
+    """
+    if quiet or not is_terminal(sys.stderr):
+        yield lambda fraction, words: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}")
+    with Progress(
+        text, BarColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda fraction, words: bar.update(task, completed=fraction, description=words)

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuralcodec.archives import Archive, Damage
+    from neuralcodec.codec import Codec
     from neuralcodec.signals.targets import Kind, Label
 
 BATCH = 1024
-_SIGNALS = (b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"\xff\xd8\xff", b"\x1f\x8b")
+_SIGNALS = (b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"RIFF", b"\xff\xd8\xff", b"\x1f\x8b")
 
 SHORT_HELP = "Restore what was compressed."
-HELP = """Restore the signals of a .ncz file, sample for sample.
+HELP = """Restore the signals of a .ncz file: sample for sample, or as near as a lossy codec kept them.
 
-OUT is a .png, .npy, .npz, .idx or .idx.gz file, a folder (one file a signal), or - for standard output.
-Without it, an image becomes a .png beside FILE, and an archive a folder if it has names, else a .npy file.
+OUT is a .png, .wav, .npy, .npz, .idx or .idx.gz file, a folder (one file a signal), or - for standard output.
+Without it, an image becomes a .png beside FILE, a sound a .wav, and an archive a folder if it has names, else a
+.npy file.
 
 \b
 Examples:
@@ -52,6 +54,16 @@ def decode(
         option("--salvage", help="Take what is whole of a damaged archive; exit code 1 if signals are lost."),
     ] = False,
     kind: options.Kind = None,
+    sampling_rate: Annotated[
+        int | None,
+        option(
+            "--sampling-rate",
+            metavar="HZ",
+            least=1,
+            most=2**31 - 1,
+            help="Of sounds that are written as .wav; by default the model's.",
+        ),
+    ] = None,
     threads: options.Jobs = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -73,13 +85,15 @@ def decode(
     if not salvage and not _is_archive(data):
         if index is not None:
             raise UnsupportedInput(f"{file} holds one signal; --index is for archives")
-        target = _decode_one(file, data, output, model, kind, force)
+        target = _decode_one(file, data, output, model, kind, sampling_rate, force)
         _report(file, target, 1, json=json, quiet=quiet)
         return
     from neuralcodec.api import open_archive
 
     with open_archive(data, model, salvage=salvage, threads=threads) as archive:
-        count, target = _decode_many(file, data, archive, output, index, kind, force=force, quiet=quiet)
+        count, target = _decode_many(
+            file, data, archive, output, index, kind, sampling_rate, force=force, quiet=quiet
+        )
         damage = archive.damage if salvage else None
     _report(file, target, count, damage, json=json, quiet=quiet)
 
@@ -168,21 +182,38 @@ def place(
     return target, chosen
 
 
+def _sampling_rate(codec: "Codec", given: int | None) -> int | None:
+    """Return the sampling rate that is given, else the one in the model's header, if it is one."""
+    header = codec.model.header if codec.model is not None else {}
+    told = header.get("sampling_rate")
+    return given or (told if type(told) is int and 0 < told < 2**31 else None)
+
+
 def _decode_one(
-    file: str, data: str | bytes, output: str | None, model: str | None, kind: str | None, force: bool
+    file: str,
+    data: str | bytes,
+    output: str | None,
+    model: str | None,
+    kind: str | None,
+    sampling_rate: int | None,
+    force: bool,
 ) -> str:
     """Decode a single file; return where the signal went."""
     import numpy as np
 
     from neuralcodec.api import decode_file
+    from neuralcodec.container.single import read_single
     from neuralcodec.errors import naming
     from neuralcodec.signals.sources import read_bytes
     from neuralcodec.signals.targets import Label, Plan, default_kind, open_target
+    from neuralcodec.zoo.resolve import codec_of
 
     with naming(None if file == "-" else file):
-        decoded = decode_file(data if isinstance(data, bytes) else read_bytes(data), model)
+        content = data if isinstance(data, bytes) else read_bytes(data)
+        codec = codec_of(read_single(content).header, model)
+        decoded = decode_file(content, codec)
     array, info = decoded.array, decoded.info
-    plan = Plan(None, array.shape, array.dtype)
+    plan = Plan(None, array.shape, array.dtype, _sampling_rate(codec, sampling_rate))
     masked = np.ma.isMaskedArray(array)
     target, chosen = place(file, output, kind, default_kind(plan, masked), force)
     name = info.names[0] if info.names else os.path.splitext(os.path.basename(file))[0]
@@ -199,6 +230,7 @@ def _decode_many(
     output: str | None,
     index: str | None,
     kind: str | None,
+    sampling_rate: int | None,
     *,
     force: bool,
     quiet: bool,
@@ -211,7 +243,8 @@ def _decode_many(
     positions = None if index is None else parse_indices(index, len(archive))
     alone = index is not None and index.strip().isdigit()
     count = len(archive) if positions is None else len(positions)
-    plan = Plan(None if alone else count, archive.signal.shape, archive.signal.dtype)
+    rate = _sampling_rate(archive.codec, sampling_rate)
+    plan = Plan(None if alone else count, archive.signal.shape, archive.signal.dtype, rate)
     masked, named = _holds(data, archive) if output in (None, "-") and kind is None else (False, False)
     default: Kind = "folder" if named and output is None and file != "-" else default_kind(plan, masked)
     target, chosen = place(file, output, kind, default, force)

@@ -1,7 +1,8 @@
 """`neuralcodec encode`: signals to a file or an archive."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 from neuralcodec.cli import options
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 BATCH, DEFAULT_GROUP = 1024, 128
 
 SHORT_HELP = "Compress images and arrays."
-HELP = """Compress signals without loss.
+HELP = """Compress signals, without loss or with it, as the model decides.
+
+Models of the family "circuit" code without loss, those of the family "recombiner" with loss, each at a rate of its own
+(`neuralcodec models show NAME` tells family and rate); --preset trades their time for quality.
 
 One image or array makes a file; several inputs, a folder, or an array whose first axis counts signals make
-one archive. Inputs are images, .npy, .npz, IDX and gzipped IDX files, folders of these, or - for
+one archive. Inputs are images, .npy, .npz, IDX, gzipped IDX and WAV files, folders of these, or - for
 standard input, of which arrays are read and coded as they come.
 
 \b
@@ -29,6 +33,7 @@ Examples:
   neuralcodec encode t10k-images-idx3-ubyte.gz -m pc-mnist-fast -o t10k.ncz --verify
   neuralcodec encode scans/ extra.png -m my.ncm -o scans.ncz --grayscale --resize
   neuralcodec encode more.npy --append t10k.ncz
+  neuralcodec encode photo.png -m recombiner-photo --preset slow
   cat digit.png | neuralcodec encode - -m pc-mnist > digit.ncz
 """
 
@@ -49,6 +54,18 @@ def encode(
     append: Annotated[
         str | None,
         option("--append", metavar="ARCHIVE", help="Add the signals to an archive, instead of --output."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        option(
+            "--preset",
+            metavar="NAME",
+            help="Trade of time for rate or quality, of codecs that have one: fast, medium, slow, reference.",
+        ),
+    ] = None,
+    quality: Annotated[
+        float | None,
+        option("--quality", metavar="Q", help="Rate parameter, of lossy codecs that have one."),
     ] = None,
     verify: Annotated[bool, option("--verify", help="Decode what was coded, and compare.")] = False,
     resize: options.Resize = False,
@@ -73,7 +90,7 @@ def encode(
     json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
-    settings: dict[str, Any] = {"verify": verify, "threads": threads}
+    settings: dict[str, Any] = {"verify": verify, "threads": threads, "preset": preset, "quality": quality}
     reading = {"resize": resize, "grayscale": grayscale, "raw": raw}
     if append is not None:
         _check_append(append, inputs, output, group)
@@ -105,10 +122,10 @@ def _write(
         counted = _Counted(file)
         batches, total = _find(inputs, wanted, target, raw=reading["raw"])
         if isinstance(batches, list) and len(batches) == 1 and not batches[0].stacked:
-            count, samples = 1, _encode_one(counted, batches[0], codec, settings["verify"])
+            count, samples = 1, _encode_one(counted, batches[0], codec, settings, quiet=quiet)
         else:
             with (
-                progress("encoding", total, quiet=quiet) as advance,
+                _progress(codec, total, quiet=quiet) as advance,
                 create_archive(cast(BinaryIO, counted), codec, **settings) as archive,
             ):
                 samples = _fill(archive, batches, advance)
@@ -132,8 +149,9 @@ def _append(
     with append_archive(target, model, **settings) as archive:
         wanted = wanted_by(archive.codec, model, reading)
         batches, total = _find(inputs, wanted, target, raw=reading["raw"])
-        with progress("encoding", total, quiet=quiet) as advance:
+        with _progress(archive.codec, total, quiet=quiet) as advance:
             samples = _fill(archive, batches, advance)
+            archive.flush()
     added = os.path.getsize(target) - before
     facts = _facts(target, wanted.model, len(archive), samples, added)
     return {**facts, "total_signals": archive.signals}
@@ -250,19 +268,37 @@ def wanted_by(
     return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"], offers)
 
 
-def _encode_one(file: "_Counted", signal: "Signal", codec: "Codec", verify: bool) -> int:
+@contextmanager
+def _progress(codec: "Codec", total: int | None, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Show how far encoding is; a slow codec tells it by itself, so that what `_fill` counts is not shown."""
+    from neuralcodec.codec import reporting
+
+    with progress("encoding", total, quiet=quiet, slow=codec.slow) as advance:
+        if not codec.slow:
+            yield advance
+            return
+        with reporting(advance):
+            yield lambda _: None
+
+
+def _encode_one(
+    file: "_Counted", signal: "Signal", codec: "Codec", settings: dict[str, Any], *, quiet: bool
+) -> int:
     """Write a single file; return how many samples it holds."""
     from neuralcodec.api import compress
 
+    chosen = {key: settings[key] for key in ("verify", "preset", "quality")}
     try:
-        # The name is left out: it would weigh as much as the rest of the header, and the file has one itself.
-        file.write(compress(signal.samples, codec, verify, icc_profile=signal.icc, exif=signal.exif))
+        with _progress(codec, 1, quiet=quiet):
+            # The name is left out: it would weigh as much as the rest of the header, and the file has one itself.
+            data = compress(signal.samples, codec, icc_profile=signal.icc, exif=signal.exif, **chosen)
+        file.write(data)
     except UnsupportedInput as error:
         raise UnsupportedInput(f"{signal.source}: {error}") from None
     return signal.samples.size
 
 
-def _fill(archive: "ArchiveEncoder", signals: "Iterable[Signal]", advance: Callable[[int], None]) -> int:
+def _fill(archive: "ArchiveEncoder", signals: "Iterable[Signal]", advance: Callable[[float], None]) -> int:
     """Add signals to an archive; return how many samples they hold."""
     from neuralcodec.archives import Metadata
 

@@ -58,6 +58,7 @@ def describe(found: "Info") -> dict[str, Any]:
         "chunks": len(found.chunks) if found.kind == "archive" else None,
         "sections": dict(found.sections) or None,
         "names": list(found.names) or None,
+        "details": dict(found.details) or None,
         "header": dict(found.header) or None,
     }
     return {key: value for key, value in facts.items() if value is not None}
@@ -85,6 +86,7 @@ def _lines(file: str, found: "Info", facts: dict[str, Any]) -> list[str]:
         "chunks": f"{len(found.chunks)}, groups of {found.group}" if found.kind == "archive" else None,
         "names": _names(found.names),
         "sections": ", ".join(f"{name}: {size(n)}" for name, n in found.sections.items()) or None,
+        **found.details,
         **{key: value for key, value in found.header.items() if isinstance(value, str | int | float)},
     }
     width = max(map(len, rows)) + 2

@@ -77,7 +77,7 @@ def list_models(json: options.Json = False) -> None:
         echo_json(rows)
         return
     if not rows:
-        tell("there are no models here; `neuralcodec train pc` makes one, `neuralcodec models add` adds one")
+        tell("there are no models here; `neuralcodec train` makes one, `neuralcodec models add` adds one")
         return
     table = [("NAME", "TAKES", "SIZE", "ORIGIN", "IDENTITY", "DESCRIPTION")]
     table += [
@@ -132,17 +132,17 @@ def show(
         "shape": None if found.shape is None else list(found.shape),
         "dtype": found.dtype,
         "bytes": found.size,
+        "details": dict(found.details),
         "header": dict(found.header),
     }
     if json:
         echo_json(facts)
         return
     for key, value in facts.items():
-        if key == "header":
-            continue
-        echo(f"{key:14}{value}")
-    for key, value in found.header.items():
-        echo(f"{key:14}{_text(value)}")
+        if key not in ("header", "details"):
+            echo(f"{key:20}{value}")
+    for key, value in (*found.details.items(), *found.header.items()):
+        echo(f"{key:20}{_text(value)}")
 
 
 @guarded

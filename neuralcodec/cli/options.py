@@ -46,5 +46,5 @@ Grayscale = Annotated[
 ]
 Kind = Annotated[
     str | None,
-    option("--format", metavar="KIND", help="Kind of file: png, npy, npz, idx, idx.gz or folder."),
+    option("--format", metavar="KIND", help="Kind of file: png, wav, npy, npz, idx, idx.gz or folder."),
 ]

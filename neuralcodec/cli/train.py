@@ -1,15 +1,13 @@
-"""`neuralcodec train pc`: a model of your own signals."""
+"""`neuralcodec train`: models of your own signals; this file has circuits, and each other family one of its own."""
 
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from neuralcodec.circuits.recipe import Recipe
-from neuralcodec.cli import options
-from neuralcodec.cli.console import echo_json, guarded, is_terminal, tell
+from neuralcodec.cli import options, train_recombiner
+from neuralcodec.cli.console import echo_json, fraction_bar, guarded, tell
 from neuralcodec.cli.parameters import argument, for_typer, option
 from neuralcodec.errors import UnsupportedInput
 
@@ -24,8 +22,9 @@ SHORT_HELP = "Train a model."
 HELP = """Train models, one command for each family.
 
 \b
-Example:
+Examples:
   neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm
+  neuralcodec train recombiner photos/ --bpp 0.15 --patch 64 -o photos.ncm
 """
 PC_HELP = """Learn a probabilistic circuit from signals of one shape: images, .npy, .npz, IDX files, folders.
 
@@ -44,7 +43,12 @@ def group() -> "typer.Typer":
 
     app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
     app.callback(help=HELP)(lambda: None)
-    app.command("pc", help=PC_HELP, short_help="A probabilistic circuit.")(for_typer(pc))
+    app.command("pc", help=PC_HELP, short_help="A probabilistic circuit, for coding without loss.")(
+        for_typer(pc)
+    )
+    app.command("recombiner", help=train_recombiner.HELP, short_help=train_recombiner.SHORT_HELP)(
+        for_typer(train_recombiner.recombiner)
+    )
     return app
 
 
@@ -153,7 +157,7 @@ def pc(
         "licence": licence,
         "data": ", ".join(os.path.basename(os.path.normpath(path)) for path in data),
     }
-    with training_progress(quiet) as report:
+    with fraction_bar("training", quiet=quiet) as show:
         circuit = train(
             signals,
             recipe,
@@ -161,7 +165,7 @@ def pc(
             checkpoint=checkpoint,
             resume=resume,
             threads=threads,
-            report=report,
+            report=lambda now: show(now.fraction, _line(now)),
         )
     artifact = circuit.to_artifact()
     write_artifact(output, artifact)
@@ -180,24 +184,7 @@ def _reached(figures: Mapping[str, float]) -> str:
     return "".join(f", {figures[key]:.4f} {word}" for key, word in words.items() if key in figures)
 
 
-@contextmanager
-def training_progress(quiet: bool) -> "Iterator[Callable[[Report], None] | None]":
-    """Show how far a training run is and what it reached on a terminal; elsewhere, yield None."""
-    if quiet or not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    text = TextColumn("{task.description}")
-    with Progress(
-        text, BarColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def report(now: "Report") -> None:
-            held_out = "" if math.isnan(now.validation_bpd) else f", held out {now.validation_bpd:.4f}"
-            text = f"epoch {now.epoch}/{now.epochs}, {now.states} states: {now.train_bpd:.4f} bpd{held_out}"
-            bar.update(task, completed=now.fraction, description=text)
-
-        yield report
+def _line(now: "Report") -> str:
+    """Return the state of a run in words."""
+    held_out = "" if math.isnan(now.validation_bpd) else f", held out {now.validation_bpd:.4f}"
+    return f"epoch {now.epoch}/{now.epochs}, {now.states} states: {now.train_bpd:.4f} bpd{held_out}"

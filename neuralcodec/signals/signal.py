@@ -29,6 +29,8 @@ class Signal:
         The colour profile and the EXIF block of an image (from its TIFF header on), as bytes; None without.
     kind
         What the signal is in a reader's words ("an RGB image"), for messages.
+    sampling_rate
+        In Hz, of a sound; else None.
     """
 
     samples: NDArray[Any]
@@ -38,6 +40,7 @@ class Signal:
     icc: bytes | None = None
     exif: bytes | None = None
     kind: str = "an array"
+    sampling_rate: int | None = None
 
     def __len__(self) -> int:
         return int(self.samples.shape[0]) if self.stacked else 1

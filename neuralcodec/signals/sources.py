@@ -5,6 +5,7 @@ import mmap
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
-from neuralcodec.signals import arrays, idx, images
+from neuralcodec.signals import arrays, idx, images, wav
 from neuralcodec.signals.signal import CHANNELS, Signal, Wanted, check_fit
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k"),
     *(".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".pcx", ".ico"),
 )
-_ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz")
+_ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz", ".wav")
 
 
 def is_signal_name(name: str) -> bool:
@@ -38,7 +39,21 @@ def is_signal_name(name: str) -> bool:
     lower = name.lower()
     stem = lower.removesuffix(".gz")
     is_idx = stem.endswith("-ubyte") and "-idx" in stem
-    return is_idx or lower.endswith(_ARRAY_SUFFIXES) or os.path.splitext(lower)[1] in _IMAGE_SUFFIXES
+    return is_idx or lower.endswith(_ARRAY_SUFFIXES) or is_image_name(lower)
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file looks like an image by its name."""
+    return os.path.splitext(name.lower())[1] in _IMAGE_SUFFIXES
+
+
+def is_sound_file(path: str) -> bool:
+    """Tell whether a file is a sound, by its first bytes; standard input and what cannot be opened are not."""
+    if path == STDIN:
+        return False
+    with open(path, "rb") as file:
+        refuse_endless(file, path)
+        return wav.is_wav(file.read(12))
 
 
 def expand(inputs: Sequence[str]) -> list[str]:
@@ -60,7 +75,7 @@ def expand(inputs: Sequence[str]) -> list[str]:
             continue
         found = sorted(_walk(path), key=lambda file: file.split(os.sep))
         if not found:
-            raise UnsupportedInput(f"{path}: no images, .npy, .npz or IDX files in this folder")
+            raise UnsupportedInput(f"{path}: no images, .npy, .npz, IDX or WAV files in this folder")
         files.extend(found)
     return files
 
@@ -145,7 +160,7 @@ def read_signals(path: str, wanted: Wanted) -> list[Signal]:
     Parameters
     ----------
     path
-        An image, .npy, .npz or IDX file (plain or gzipped), or ``-`` for one of these on standard input.
+        An image, .npy, .npz, IDX (plain or gzipped) or WAV file, or ``-`` for one of these on standard input.
     wanted
         The model's shape and dtype, which tell a stack from a signal, and the conversions to make.
 
@@ -230,7 +245,7 @@ def _read(data: bytes | memoryview, path: str, source: str, wanted: Wanted) -> l
     if not len(data):
         raise UnsupportedInput(f"{source} is empty")
     name = None if path == STDIN else _name(path)
-    head = bytes(data[:8])
+    head = bytes(data[:12])
     if head.startswith(b"\x89NC"):
         raise UnsupportedInput(f"{source} is a neuralcodec file already")
     if head.startswith(arrays.NPY_MAGIC):
@@ -242,6 +257,9 @@ def _read(data: bytes | memoryview, path: str, source: str, wanted: Wanted) -> l
         return [_of_array(array, f"{source}, {key}", key, wanted) for key, array in members]
     if idx.is_idx(head) or head.startswith(b"\x1f\x8b"):
         return [_of_array(idx.read_idx(data, source), source, name, wanted)]
+    if wav.is_wav(head):
+        sound, rate = wav.read_wav(data, source)
+        return [Signal(sound, False, source, name, kind="a sound", sampling_rate=rate)]
     try:
         signal = images.read_image(data, source, grayscale=wanted.grayscale)
     except UnsupportedInput as error:
@@ -277,8 +295,7 @@ def _convert(signal: Signal, wanted: Wanted) -> Signal:
         converted = np.stack([_convert_one(one, wanted) for one in stack])
     except UnsupportedInput as error:
         raise UnsupportedInput(f"{signal.source}: {error}") from None
-    result = converted if signal.stacked else converted[0]
-    return Signal(result, signal.stacked, signal.source, signal.name, signal.icc, signal.exif, signal.kind)
+    return replace(signal, samples=converted if signal.stacked else converted[0])
 
 
 def _convert_one(samples: NDArray[Any], wanted: Wanted) -> NDArray[Any]:
@@ -314,7 +331,8 @@ def read_stack(files: Sequence[str], *, grayscale: bool = False) -> NDArray[Any]
         anything = Wanted("a model", (), np.dtype(np.uint8), grayscale=grayscale)
         for signal in _read(read_bytes(path), path, source, anything):
             is_image = signal.kind.endswith("image")
-            stack = signal.samples[np.newaxis] if is_image else signal.samples
+            alone = is_image or signal.kind == "a sound"
+            stack = signal.samples[np.newaxis] if alone else signal.samples
             if np.ma.isMaskedArray(stack):
                 raise UnsupportedInput(f"{signal.source} has missing samples, which training does not take")
             if grayscale and not is_image:
@@ -327,3 +345,52 @@ def read_stack(files: Sequence[str], *, grayscale: bool = False) -> NDArray[Any]
                 )
             stacks.append(stack)
     return stacks[0] if len(stacks) == 1 else np.concatenate(stacks)
+
+
+def read_apart(files: Sequence[str], dimensions: int, *, grayscale: bool = False) -> list[Signal]:
+    """Read the signals of files, of one dtype but of any sizes, for a model that cuts signals into patches.
+
+    Parameters
+    ----------
+    files
+        Images, sounds, and .npy, .npz and IDX files.
+    dimensions
+        Of a signal without its channels. An array of so many axes is one signal, of one more is one with channels if
+        its last axis is at most 4, else signals along its first axis, as one of two more is.
+    grayscale
+        Convert images to 8-bit gray.
+
+    Raises
+    ------
+    UnsupportedInput
+        If a file cannot be read, has other dimensions, or another dtype than those before.
+    """
+    found: list[Signal] = []
+    anything = Wanted("a model", (), np.dtype(np.uint8), grayscale=grayscale)
+    for path in files:
+        source = "standard input" if path == STDIN else path
+        for signal in _read(read_bytes(path), path, source, anything):
+            samples = signal.samples
+            if np.ma.isMaskedArray(samples):
+                raise UnsupportedInput(f"{signal.source} has missing samples, which training does not take")
+            found += [replace(signal, samples=one) for one in _apart(signal, dimensions)]
+            if found[-1].samples.dtype != found[0].samples.dtype:
+                raise UnsupportedInput(
+                    f"{signal.source} has {samples.dtype} samples, but those before are "
+                    f"{found[0].samples.dtype}: train on signals of one kind"
+                )
+    return found
+
+
+def _apart(signal: Signal, dimensions: int) -> list[NDArray[Any]]:
+    samples = signal.samples
+    alone = signal.kind != "an array"
+    more = samples.ndim - dimensions
+    if more == 0 or (more == 1 and (alone or samples.shape[-1] <= max(CHANNELS))):
+        return [samples]
+    if more in (1, 2) and not alone:
+        return list(samples)
+    raise UnsupportedInput(
+        f"{signal.source} is {'an array' if not alone else signal.kind} of shape {samples.shape}, which "
+        f"is no signal of {dimensions} dimension{'s' * (dimensions > 1)}: see --dimensions"
+    )

@@ -1,4 +1,4 @@
-"""From decoded samples to files: PNG, .npy, .npz, IDX, a folder of these, or standard output.
+"""From decoded samples to files: PNG, WAV, .npy, .npz, IDX, a folder of these, or standard output.
 
 A target is written in full, as a temporary file or folder beside its place, and renamed at the end.
 """
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.errors import UnsupportedInput
-from neuralcodec.signals import arrays, idx, images
+from neuralcodec.signals import arrays, idx, images, wav
 from neuralcodec.signals.outputs import STDOUT, naming_target, open_output
 
-Kind = Literal["png", "npy", "npz", "idx", "idx.gz", "folder"]
+Kind = Literal["png", "wav", "npy", "npz", "idx", "idx.gz", "folder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_SUFFIXES: dict[str, Kind] = {".png": "png", ".npy": "npy", ".npz": "npz", ".idx": "idx", ".idx.gz": "idx.gz"}
+_SUFFIXES: dict[str, Kind] = {f".{kind}": kind for kind in KINDS if kind != "folder"}
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Label:
 class Plan:
     """What a target will be given: how many signals of which shape and dtype.
 
-    `count` is None for one signal by itself, which is written without an axis that counts signals.
+    `count` is None for one signal by itself, which is written without an axis that counts signals. `sampling_rate` is
+    in Hz, for sounds, where it is known.
     """
 
     count: int | None
     shape: tuple[int, ...]
     dtype: "np.dtype[Any]"
+    sampling_rate: int | None = None
 
     @property
     def full_shape(self) -> tuple[int, ...]:
@@ -53,6 +55,11 @@ class Plan:
     def is_image(self) -> bool:
         """Whether a PNG can hold one signal."""
         return images.is_image(np.broadcast_to(np.zeros((), self.dtype), self.shape))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a WAV file can hold one signal, and its sampling rate is known."""
+        return self.sampling_rate is not None and wav.is_sound(self.shape, self.dtype)
 
 
 class Target(Protocol):
@@ -85,7 +92,7 @@ def kind_of(path: str) -> Kind:
     suffix = os.path.splitext(lower)[1]
     if suffix:
         raise UnsupportedInput(
-            f"{path}: {suffix} files are not written; write .png, .npy, .npz, .idx or .idx.gz, "
+            f"{path}: {suffix} files are not written; write .png, .wav, .npy, .npz, .idx or .idx.gz, "
             f"or a folder (with a / at its end if its name has a dot)"
         )
     return "folder"
@@ -95,6 +102,8 @@ def default_kind(plan: Plan, masked: bool) -> Kind:
     """Return the best kind of file for signals when the user names none."""
     if masked:
         return "npz"
+    if plan.count is None and plan.is_sound:
+        return "wav"
     return "png" if plan.count is None and plan.is_image else "npy"
 
 
@@ -117,6 +126,8 @@ def open_target(path: str, kind: Kind, plan: Plan) -> Iterator[Target]:
     with open_output(path) as file:
         if kind == "png":
             yield _PngTarget(file)
+        elif kind == "wav":
+            yield _WavTarget(file, plan)
         elif kind == "npz":
             yield (gathered := _NpzTarget(plan))
             gathered.save(file)
@@ -140,10 +151,29 @@ def _check(path: str, kind: Kind, plan: Plan) -> None:
         raise UnsupportedInput(
             f"{where}: a PNG cannot hold {plan.dtype.name} samples of shape {plan.shape}: name a .npy file"
         )
+    if kind == "wav":
+        _check_wav(where, plan)
     if kind in ("idx", "idx.gz"):
         idx.idx_header(plan.full_shape, plan.dtype)
     if kind == "folder" and path == STDOUT:
         raise UnsupportedInput("a folder cannot be written to standard output")
+
+
+def _check_wav(where: str, plan: Plan) -> None:
+    if plan.count not in (None, 1):
+        raise UnsupportedInput(
+            f"{where}: a WAV file holds one sound, not {plan.count}: name a folder or a .npy file, "
+            "or decode one signal with --index"
+        )
+    if not wav.is_sound(plan.shape, plan.dtype):
+        raise UnsupportedInput(
+            f"{where}: a WAV file cannot hold {plan.dtype.name} samples of shape {plan.shape}, only int16 ones "
+            "of shape (T,) or (T, channels): name a .npy file"
+        )
+    if plan.sampling_rate is None:
+        raise UnsupportedInput(
+            f"{where}: the model does not tell the sampling rate: give it with --sampling-rate"
+        )
 
 
 def _gzipped(file: BinaryIO) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -209,8 +239,17 @@ class _PngTarget:
             images.write_png(self._file, np.ma.filled(samples, 0), icc=label.icc, exif=label.exif)
 
 
+class _WavTarget:
+    def __init__(self, file: BinaryIO, plan: Plan) -> None:
+        self._file, self._plan = file, plan
+
+    def write(self, batch: NDArray[Any], labels: Sequence[Label]) -> None:
+        for samples in batch:
+            wav.write_wav(self._file, np.ma.filled(samples, 0), self._plan.sampling_rate or 0)
+
+
 class _FolderTarget:
-    """One file a signal: PNG where it can hold the samples, else .npy, and .npz where samples are missing."""
+    """One file a signal: PNG or WAV where they can hold it, else .npy, and .npz where samples are missing."""
 
     def __init__(self, folder: str, plan: Plan) -> None:
         self._folder, self._plan = folder, plan
@@ -220,10 +259,13 @@ class _FolderTarget:
     def write(self, batch: NDArray[Any], labels: Sequence[Label]) -> None:
         for samples, label in zip(batch, labels, strict=True):
             masked = np.ma.isMaskedArray(samples) and bool(np.ma.getmaskarray(samples).any())
-            suffix = ".npz" if masked else ".png" if self._plan.is_image else ".npy"
+            exact = ".wav" if self._plan.is_sound else ".png" if self._plan.is_image else ".npy"
+            suffix = ".npz" if masked else exact
             with open(os.path.join(self._folder, self._unused(label.name, suffix)), "xb") as file:
                 if masked:
                     arrays.write_npz(file, samples)
+                elif self._plan.is_sound:
+                    wav.write_wav(file, samples, self._plan.sampling_rate or 0)
                 elif self._plan.is_image:
                     images.write_png(file, np.ma.filled(samples, 0), icc=label.icc, exif=label.exif)
                 else:
