@@ -1,0 +1,73 @@
+"""The figures in docs/recombiner.md, from the result files beside this script; report.py writes and checks them."""
+
+from typing import Any
+
+from comparison_page import load, table
+
+CIFAR, MNIST = "recombiner-cifar-", "recombiner-mnist-"
+RIVALS = {
+    "RECOMBINER, published": "the paper",
+    "COIN++, published": "COIN++",
+    "jpeg2000, one file an image": "JPEG 2000",
+    "webp, one file an image": "WebP",
+    "jxl, one file an image": "JPEG XL",
+}
+
+
+def figures() -> list[str]:
+    """The tables."""
+    found: dict[str, Any] = load("recombiner_small")["figures"]
+    return [
+        f"{found['images']} test images of each set, drawn by seed, in one archive a model, preset "
+        f"`{found['preset']}`; written from `benchmarks/recombiner_small.json`.",
+        "",
+        *rates(found),
+        *against(
+            found, CIFAR, "decibels", "dB above others at the same rate (below where negative), CIFAR-10"
+        ),
+        *against(found, MNIST, "rate_ratio", "Bytes over those of others at the same PSNR, MNIST"),
+    ]
+
+
+def models(found: dict[str, Any], prefix: str) -> list[str]:
+    """Models of a prefix that were measured."""
+    return sorted(name for name in found if name.startswith(prefix))
+
+
+def rates(found: dict[str, Any]) -> list[str]:
+    """Rates, distortions and times of all models."""
+    rows = []
+    for name in [*models(found, CIFAR), *models(found, MNIST)]:
+        one = found[name]
+        rows.append(
+            (
+                f"`{name}`",
+                f"{one['bytes']:.1f}",
+                f"{one['bpp']:.3f}",
+                f"{one['psnr']:.2f} ± {one['psnr_interval']:.2f}",
+                f"{one['psnr_of_mean_mse']:.2f}",
+                f"{one['encode_seconds']:.1f}",
+                f"{one['decode_milliseconds']:.1f}",
+                f"{one['single_file_bytes_beyond_indices']:.1f}",
+                f"{one['model_bytes'] / 1000:.0f}",
+            )
+        )
+    head = (
+        "model", "bytes an image", "bpp", "PSNR, dB", "of mean MSE", "encode, s", "decode, ms",
+        "single file: bytes beyond indices", "model, kB",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def against(found: dict[str, Any], prefix: str, key: str, title: str) -> list[str]:
+    """How models compare with others, where those have points on both sides."""
+    rows = []
+    for name in models(found, prefix):
+        gains = [found[name]["against"].get(rival, {}).get(key) for rival in RIVALS]
+        rows.append(
+            (
+                f"`{name}`",
+                *("" if g is None else f"{g:+.2f}" if key == "decibels" else f"{g:.2f}" for g in gains),
+            )
+        )
+    return [f"{title}:", "", *table(("model", *RIVALS.values()), rows)]
