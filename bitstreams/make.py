@@ -6,6 +6,7 @@ has been changed or is gone. Run it from anywhere: `python bitstreams/make.py`.
 """
 
 import hashlib
+import io
 import itertools
 import json
 import sys
@@ -16,12 +17,17 @@ from typing import Any
 
 import numpy as np
 from make_models import MODELS
+from make_representations import REPRESENTATIONS, waves
 from numpy.typing import NDArray
 
 import neuralcodec
 from neuralcodec.archives import Metadata
 from neuralcodec.artifact import read_artifact
 from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.codec import codec_for
+from neuralcodec.container.archive import ArchiveReader
+from neuralcodec.container.files import BufferSource
+from neuralcodec.container.single import read_single
 
 HERE = Path(__file__).parent
 MANIFEST = HERE / "manifest.json"
@@ -171,16 +177,54 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+class Lossy:
+    """How one golden file of a neural representation is made: smooth signals of a shape, and options of the coder."""
+
+    def __init__(self, model: str, shape: tuple[int, ...], n: int | None = None, **options: int) -> None:
+        self.model, self.shape, self.n, self.options = model, shape, n, options
+
+    def signals(self, model: Any, seed: int) -> Array:
+        """Return the signal, or the signals along a first axis."""
+        layout = model.layout
+        full = (*layout.grid, layout.channels) if layout.whole else self.shape
+        full = full if len(full) > layout.dimensions else (*full, 1)
+        x = np.rint(model.low + (model.high - model.low) * waves(full, self.n or 1, seed)).astype(model.dtype)
+        x = x.reshape(-1, *self.shape)
+        return x[0] if self.n is None else x
+
+    def encode(self, model: Any, x: Array) -> bytes:
+        """Return the golden file."""
+        if self.n is None:
+            return neuralcodec.compress(x, model, preset="fast")
+        return neuralcodec.compress_many(x, model, preset="fast", **self.options)
+
+
+# What these decode to is within 1 of the arrays in reconstructions/, and their indices are exact.
+LOSSY: dict[str, Lossy] = {
+    "single-line-70": Lossy("line", (70,)),
+    "single-line-1": Lossy("line", (1,)),
+    "archive-line-7": Lossy("line", (33, 1), 7, group=3, chunk=6),
+    "single-gray": Lossy("gray", (12, 8)),
+    "single-gray-shape": Lossy("gray", (1, 12, 1, 8)),
+    "archive-gray-21": Lossy("gray", (12, 8), 21, group=8, chunk=16),
+    "single-colour": Lossy("colour", (19, 30, 3)),
+    "single-colour-gray": Lossy("colour", (9, 25)),
+    "archive-colour-5": Lossy("colour", (8, 17, 3), 5, group=2, chunk=4),
+}
+
+
 def main() -> int:
     """Make what is not there; return 0, or 1 if a golden file was changed or lost."""
     manifest = json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {"models": {}, "files": {}}
     if faults := list(_faults(manifest)):
         print(*faults, sep="\n", file=sys.stderr)
         return 1
-    for name in MODELS:
+    for name in (*MODELS, *REPRESENTATIONS):
         _make_model(name, manifest["models"])
     for seed, name in enumerate(RECIPES):
         _make_file(name, seed, manifest["files"])
+    for seed, name in enumerate(LOSSY):
+        _make_lossy(name, seed, manifest["files"])
     MANIFEST.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return 0
 
@@ -203,9 +247,9 @@ def _make_model(name: str, entries: dict[str, Any]) -> None:
     path = f"models/{name}.ncm"
     if path in entries:
         return
-    circuit = MODELS[name]()
-    _write(path, circuit.to_artifact().to_bytes())
-    entries[path] = {"identity": circuit.identity.hex(), "sha256": _sha256((HERE / path).read_bytes())}
+    model = (MODELS[name] if name in MODELS else REPRESENTATIONS[name])()
+    _write(path, model.to_artifact().to_bytes())
+    entries[path] = {"identity": model.identity.hex(), "sha256": _sha256((HERE / path).read_bytes())}
 
 
 def _make_file(name: str, seed: int, entries: dict[str, Any]) -> None:
@@ -229,6 +273,49 @@ def _make_file(name: str, seed: int, entries: dict[str, Any]) -> None:
         "identity": circuit.identity.hex(),
         "metadata": _metadata(recipe),
     }
+
+
+def _make_lossy(name: str, seed: int, entries: dict[str, Any]) -> None:
+    path, recipe = f"{name}.ncz", LOSSY[name]
+    if path in entries:
+        return
+    file = f"models/{recipe.model}.ncm"
+    artifact = read_artifact(HERE / file)
+    kind = codec_for(artifact.family)
+    model = kind.load(artifact)
+    data = recipe.encode(model, recipe.signals(model, seed))
+    _write(path, data)
+    archive = recipe.n is not None
+    x = neuralcodec.decompress_many(data, model=model) if archive else neuralcodec.decompress(data, model)
+    reconstruction = f"reconstructions/{name}.npy"
+    buffer = io.BytesIO()
+    np.save(buffer, x)
+    _write(reconstruction, buffer.getvalue())
+    entries[path] = {
+        "sha256": _sha256(data),
+        "reconstruction": reconstruction,
+        "indices": _sha256(_indices(kind.bound(model), data, archive)),
+        "shape": list(x.shape),
+        "dtype": x.dtype.name,
+        "archive": archive,
+        "model": file,
+        "identity": model.identity.hex(),
+    }
+
+
+def _indices(codec: Any, data: bytes, archive: bool) -> bytes:
+    """Return the indices of a file, as its checksums cover them."""
+    if not archive:
+        file = read_single(data)
+        kind = file.header.signal or codec.signal
+        return bytes(codec.checked(np.empty((1, *kind.shape), kind.dtype), [file.payload], 1))
+    with ArchiveReader(BufferSource(data)) as reader:
+        kind = reader.header.signal or codec.signal
+        chunks = [reader.read(number) for number in range(len(reader.entries))]
+        return b"".join(
+            bytes(codec.checked(np.empty((c.n, *kind.shape), kind.dtype), c.groups, reader.group))
+            for c in chunks
+        )
 
 
 def _metadata(recipe: Recipe) -> str | None:

@@ -173,7 +173,7 @@ class Layout:
         """
         values = iter(row.ravel().tolist())
         grid, scalars, group, hidden, latents, encoding, factors = (_part(values) for _ in range(7))
-        if len(scalars) != 3 or scalars[1] > 1 or next(values, None) is not None:
+        if len(scalars) != 3 or not group or scalars[1] > 1 or next(values, None) is not None:
             raise InvalidModel("the layout of the representation is damaged")
         channels, whole, features = scalars
         return cls(grid, channels, bool(whole), group, hidden, features, latents, encoding, factors)

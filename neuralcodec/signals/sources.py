@@ -386,7 +386,8 @@ def _apart(signal: Signal, dimensions: int) -> list[NDArray[Any]]:
     samples = signal.samples
     alone = signal.kind != "an array"
     more = samples.ndim - dimensions
-    if more == 0 or (more == 1 and (alone or samples.shape[-1] <= max(CHANNELS))):
+    own = 1 if signal.kind == "a sound" else 2 if alone else dimensions
+    if own == dimensions and (more == 0 or (more == 1 and (alone or samples.shape[-1] <= max(CHANNELS)))):
         return [samples]
     if more in (1, 2) and not alone:
         return list(samples)

@@ -132,7 +132,7 @@ def test_a_signal_of_another_kind_than_the_models_is_refused() -> None:
             codec.decode(payload, Fields(SignalType(shape, np.dtype(dtype))))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_payload_is_refused_or_decoded(payload: bytes) -> None:
     codec, kind = RecombinerCodec(tiny_model("gray")), kind_of("gray", (8, 12))
@@ -146,7 +146,7 @@ def test_any_payload_is_refused_or_decoded(payload: bytes) -> None:
 FILES = {name: single_file(name, SHAPES[name][-1]) for name in ("gray", "patches", "sound")}
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_damaged_files_are_refused(name: str, data: st.DataObject) -> None:
     file = bytearray(FILES[name])

@@ -28,9 +28,12 @@ from decoder_primitives import (
     read_sections,
     sample_string,
 )
+from decoder_representation import Representation, patches_of
+from decoder_representation import decode_group as decode_representations
 from decoder_walk import decode_group
 from numpy.typing import NDArray
 
+AnyModel = Model | Representation
 ARCHIVE, DESCRIPTION, SECTIONS, RESERVED = 1, 2, 4, 8
 MASK, COMPRESSED = 2, {1: "icc", 3: "exif", 5: "name"}
 
@@ -47,6 +50,8 @@ class Decoded:
     """(n, D), or None if the file has no mask."""
     sections: list[dict[str, bytes]] = field(default_factory=list)
     """For each signal its ICC profile, EXIF and name, those it has."""
+    checked: bytes = b""
+    """What the checksums cover, of all groups: the sample strings, or with codec 2 the indices."""
 
     def array(self) -> NDArray[np.generic]:
         """Return the signal, or the signals of an archive along a first axis."""
@@ -58,7 +63,7 @@ class Decoded:
         return sample_string(self.values, self.dtype)
 
 
-def decode(data: bytes, model: Model) -> Decoded:
+def decode(data: bytes, model: AnyModel) -> Decoded:
     """Decode a single file or an archive. Raises Refused for everything that a decoder has to refuse."""
     reader = Reader(data)
     must(reader.take(4) == b"\x89NCZ", "no .ncz file")
@@ -66,18 +71,26 @@ def decode(data: bytes, model: Model) -> Decoded:
         raise Unsupported(f"version {version} of the format")
     flags = reader.unsigned(1)
     must(not flags & RESERVED, "a reserved flag is set")
-    if (codec := flags >> 4) != 1:
+    if (codec := flags >> 4) not in (1, 2):
         name = reader.take(reader.varint(64)) if codec == 0 else b""
         must(codec != 0 or is_name(name), "the name of the codec is no printable ASCII")
-        must(name != b"pc", "the codec has a number and is written by name")
+        must(name not in (b"pc", b"recombiner"), "the codec has a number and is written by name")
         raise Unsupported(f"codec {codec} {name.decode('ascii')}")
+    if isinstance(model, Representation) != (codec == 2):
+        raise WrongModel("the file was written with a model of another family")
     return _decode_archive(reader, flags, model) if flags & ARCHIVE else _decode_single(reader, flags, model)
 
 
-def _read_signal(reader: Reader, flags: int, model: Model) -> tuple[int, tuple[int, ...]]:
+def _read_signal(reader: Reader, flags: int, model: AnyModel) -> tuple[int, tuple[int, ...]]:
     """Return dtype and shape of the file's signals."""
     if not flags & DESCRIPTION:
+        must(isinstance(model, Model) or model.whole, "the file does not describe its signals")
         return model.dtype, model.shape
+    if isinstance(model, Representation):
+        dtype, shape = read_description(reader, 2**31)
+        must(dtype == model.dtype, "the dtype is not the model's")
+        patches_of(shape, model)
+        return dtype, shape
     dtype, shape = check_signal(*read_description(reader))
     must([s for s in shape if s > 1] == [s for s in model.shape if s > 1], "the shape is not the model's")
     return dtype, shape
@@ -91,7 +104,24 @@ def _check_name(raw: bytes) -> None:
     must(name not in (".", "..") and not set(name) & set("/\\\0"), "a name is no plain file name")
 
 
-def _decode_single(reader: Reader, flags: int, model: Model) -> Decoded:
+def _decode_group(
+    data: bytes,
+    n: int,
+    missing: NDArray[np.bool_] | None,
+    model: AnyModel,
+    dtype: int,
+    shape: tuple[int, ...],
+) -> tuple[NDArray[np.int64], bytes]:
+    """Return the values (n, D) of a group, and what its checksum covers."""
+    if isinstance(model, Representation):
+        must(missing is None, "a file of codec 2 has a mask")
+        return decode_representations(data, n, model, shape)
+    values = decode_group(data, n, missing, model)
+    must(int(values.max()) <= largest_value(dtype), "a value does not fit the dtype")
+    return values, sample_string(values, dtype)
+
+
+def _decode_single(reader: Reader, flags: int, model: AnyModel) -> Decoded:
     if reader.take(4) != model.identity[:4]:
         raise WrongModel("the file was written with another model")
     dtype, shape = _read_signal(reader, flags, model)
@@ -100,14 +130,13 @@ def _decode_single(reader: Reader, flags: int, model: Model) -> Decoded:
     _check_name(sections.get(5, b""))
     checked = reader.data[: reader.at]
     must(reader.left >= 4, "the file ends before its CRC-32")
-    values = decode_group(reader.take(reader.left - 4), 1, missing, model)
-    must(int(values.max()) <= largest_value(dtype), "a value does not fit the dtype")
-    must(zlib.crc32(checked + sample_string(values, dtype)) == reader.unsigned(4), "the CRC-32 is wrong")
+    values, covered = _decode_group(reader.take(reader.left - 4), 1, missing, model, dtype, shape)
+    must(zlib.crc32(checked + covered) == reader.unsigned(4), "the CRC-32 is wrong")
     named = {COMPRESSED[kind]: content for kind, content in sections.items() if kind != MASK}
-    return Decoded(dtype, shape, False, values, missing, [named])
+    return Decoded(dtype, shape, False, values, missing, [named], covered)
 
 
-def _decode_archive(reader: Reader, flags: int, model: Model) -> Decoded:
+def _decode_archive(reader: Reader, flags: int, model: AnyModel) -> Decoded:
     identity = reader.take(32)
     if identity != model.identity:
         raise WrongModel("the archive was written with another model")
@@ -117,7 +146,9 @@ def _decode_archive(reader: Reader, flags: int, model: Model) -> Decoded:
     group = reader.varint(1_024, least=1)
     lanes = -(-group // 16) * 16
     must(
-        lanes <= 16 or lanes * max(model.path_states(), int(np.prod(model.shape))) <= 1 << 22,
+        isinstance(model, Representation)
+        or lanes <= 16
+        or lanes * max(model.path_states(), int(np.prod(model.shape))) <= 1 << 22,
         "the groups are too large for the model",
     )
     _check_crc(reader, 0, "header")
@@ -168,7 +199,7 @@ def _read_index(data: bytes, start: int) -> list[tuple[int, int]]:
 
 
 def _decode_chunk(
-    body: Reader, first: int, n: int, group: int, decoded: Decoded, model: Model
+    body: Reader, first: int, n: int, group: int, decoded: Decoded, model: AnyModel
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
     """Return values and mask of a chunk and add its sections to `decoded`."""
     must(body.varint() == first and body.varint() == n, "chunk and index disagree")
@@ -181,17 +212,17 @@ def _decode_chunk(
     decoded.sections += _split_sections(sections, n)
     sizes = [min(group, n - start) for start in range(0, n, group)]
     lengths = [body.varint() for _ in sizes]
-    parts = []
+    parts, covered = [], b""
     for start, count, length in zip(range(0, n, group), sizes, lengths, strict=True):
         absent = None if missing is None else missing[start : start + count]
-        parts.append(decode_group(body.take(length), count, absent, model))
+        values, own = _decode_group(body.take(length), count, absent, model, decoded.dtype, decoded.shape)
+        parts.append(values)
+        covered += own
     must(body.left >= 4, "the chunk ends before its CRC-32")
     Reader(body.take(body.left - 4)).padding()
-    values = np.concatenate(parts)
-    must(int(values.max()) <= largest_value(decoded.dtype), "a value does not fit the dtype")
-    crc = zlib.crc32(sample_string(values, decoded.dtype))
-    must(crc == body.unsigned(4), "the CRC-32 of the samples is wrong")
-    return values, missing
+    must(zlib.crc32(covered) == body.unsigned(4), "the CRC-32 of the samples is wrong")
+    decoded.checked += covered
+    return np.concatenate(parts), missing
 
 
 def _split_sections(sections: dict[int, bytes], n: int) -> list[dict[str, bytes]]:

@@ -21,6 +21,7 @@ from decoder_primitives import (
     must,
     read_tensor,
 )
+from decoder_representation import Representation, read_representation
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int64]
@@ -66,8 +67,8 @@ class Model:
         return max(sums)
 
 
-def read_model(data: bytes) -> Model:
-    """Return the circuit of a model file."""
+def read_model(data: bytes) -> Model | Representation:
+    """Return the model of a model file."""
     reader = Reader(data)
     must(reader.take(4) == b"\x89NCM", "no model file")
     if (version := reader.unsigned(1)) != 1:
@@ -81,6 +82,8 @@ def read_model(data: bytes) -> Model:
     _check_header(reader.take(reader.varint(MIB)))
     tensors = _read_tensors(reader)
     must(identity == _identity(family, tensors), "the identity is not that of the tensors")
+    if family == b"recombiner":
+        return read_representation(identity, tensors)
     if family != b"circuit":
         raise Unsupported(f"the family {family!r}")
     return _read_circuit(identity, tensors)

@@ -82,22 +82,22 @@ def is_name(text: bytes) -> bool:
     return 1 <= len(text) <= 64 and all(0x20 <= byte <= 0x7E for byte in text)
 
 
-def read_description(reader: Reader) -> tuple[int, tuple[int, ...]]:
-    """Return the dtype code and the shape of a signal description."""
+def read_description(reader: Reader, largest: int = 65_536) -> tuple[int, tuple[int, ...]]:
+    """Return the dtype code and the shape of a signal description, of at most `largest` samples."""
     dtype = reader.unsigned(1)
     rank = reader.unsigned(1)
-    return check_signal(dtype, [reader.varint(least=1) for _ in range(rank)] if rank <= 8 else [])
+    return check_signal(dtype, [reader.varint(least=1) for _ in range(rank)] if rank <= 8 else [], largest)
 
 
-def check_signal(dtype: int, dimensions: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-    """Return dtype code and shape, refusing what codec 1 cannot have."""
+def check_signal(dtype: int, dimensions: Sequence[int], largest: int = 65_536) -> tuple[int, tuple[int, ...]]:
+    """Return dtype code and shape, refusing what the codec cannot have."""
     must(dtype in DTYPES, f"there is no dtype {dtype}")
     must(1 <= len(dimensions) <= 8, "the rank is not between 1 and 8")
     size = 1
     for dimension in dimensions:
         must(dimension >= 1, "a dimension is 0")
         size *= dimension
-        must(size <= 65_536, "the signal has more than 65,536 samples")
+        must(size <= largest, f"the signal has more than {largest} samples")
     return dtype, tuple(dimensions)
 
 

@@ -13,6 +13,7 @@ import pytest
 from decoder import Decoded, decode, main
 from decoder_model import Model, read_model
 from decoder_primitives import read_tensor
+from decoder_representation import Representation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -24,13 +25,16 @@ from neuralcodec.circuits.circuit import Circuit
 from neuralcodec.circuits.initialise import initial_parameters
 from neuralcodec.circuits.parameters import quantise
 from neuralcodec.circuits.structure import TreeStructure
+from neuralcodec.codec import codec_for
 from neuralcodec.native import decode_tensor, encode_tensor
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 MANIFEST: dict[str, dict[str, dict[str, Any]]] = json.loads((BITSTREAMS / "manifest.json").read_text())
-SCRIPTS = {"make.py", "make_models.py", "manifest.json"}
+SCRIPTS = {"make.py", "make_models.py", "make_representations.py", "manifest.json"}
+LOSSY = {name: entry for name, entry in MANIFEST["files"].items() if "reconstruction" in entry}
 Array = NDArray[Any]
-goldens = pytest.mark.parametrize("name", sorted(MANIFEST["files"]))
+goldens = pytest.mark.parametrize("name", sorted(MANIFEST["files"].keys() - LOSSY.keys()))
+lossy = pytest.mark.parametrize("name", sorted(LOSSY))
 
 
 def sha256(data: bytes) -> str:
@@ -38,7 +42,7 @@ def sha256(data: bytes) -> str:
 
 
 @cache
-def model(path: str) -> Model:
+def model(path: str) -> Model | Representation:
     return read_model((BITSTREAMS / path).read_bytes())
 
 
@@ -48,7 +52,8 @@ def test_every_golden_file_is_there_and_listed() -> None:
         for path in BITSTREAMS.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert there == {*MANIFEST["files"], *MANIFEST["models"], *SCRIPTS}
+    arrays = {entry["reconstruction"] for entry in LOSSY.values()}
+    assert there == {*MANIFEST["files"], *MANIFEST["models"], *arrays, *SCRIPTS}
 
 
 def test_golden_files_have_not_changed() -> None:
@@ -60,8 +65,9 @@ def test_golden_files_have_not_changed() -> None:
 def test_golden_models_have_their_identity(name: str) -> None:
     identity = MANIFEST["models"][name]["identity"]
     assert model(name).identity.hex() == identity
-    circuit = Circuit.from_artifact(neuralcodec.artifact.read_artifact(BITSTREAMS / name))
-    assert replace(circuit).identity.hex() == identity
+    artifact = neuralcodec.artifact.read_artifact(BITSTREAMS / name)
+    loaded: Any = codec_for(artifact.family).load(artifact)
+    assert replace(loaded).identity.hex() == identity
 
 
 @goldens
@@ -101,6 +107,24 @@ def test_package_reads_golden(name: str) -> None:
         assert sha256(np.ma.getmaskarray(array).tobytes()) == entry["mask"]
     contents = [((text or "").encode(), icc or b"", exif or b"") for text, icc, exif in items]
     assert metadata_hash(contents) == entry["metadata"]
+
+
+@lossy
+def test_lossy_goldens_have_their_indices_and_samples_within_1(name: str) -> None:
+    entry = LOSSY[name]
+    path = BITSTREAMS / entry["model"]
+    decoded = decode((BITSTREAMS / name).read_bytes(), model(entry["model"]))
+    array = decoded.array()
+    assert (list(array.shape), array.dtype.name) == (entry["shape"], entry["dtype"])
+    assert sha256(decoded.checked) == entry["indices"]
+    if entry["archive"]:
+        found = neuralcodec.decompress_many(BITSTREAMS / name, model=path)
+    else:
+        found = neuralcodec.decompress((BITSTREAMS / name).read_bytes(), path)
+    assert (found.shape, found.dtype) == (array.shape, array.dtype)
+    kept = np.load(BITSTREAMS / entry["reconstruction"])
+    assert np.abs(found.astype(np.int64) - array.astype(np.int64)).max() <= 1
+    assert np.abs(found.astype(np.int64) - kept.astype(np.int64)).max() <= 1
 
 
 def texts(decoded: Decoded) -> list[tuple[bytes, bytes, bytes]]:
