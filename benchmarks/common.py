@@ -19,6 +19,7 @@ from neuralcodec.native import simd, thread_count
 
 HERE = Path(__file__).parent
 IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
+LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 # of the uncompressed IDX files
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -38,6 +39,15 @@ def mnist(part: str) -> NDArray[np.uint8]:
 def fashion_mnist(part: str) -> NDArray[np.uint8]:
     """(n, 28, 28) images of Fashion-MNIST, "train" or "test", from $NEURALCODEC_DATA/fashion_mnist."""
     return _images("fashion_mnist", "Fashion-MNIST", IMAGES[part], FASHION_MNIST_SHA256)
+
+
+def fashion_mnist_labels(part: str) -> NDArray[np.uint8]:
+    """(n,) classes of Fashion-MNIST's images."""
+    fashion_mnist(part)  # tells what is missing
+    path = Path(os.environ["NEURALCODEC_DATA"]) / "fashion_mnist" / f"{LABELS[part]}.gz"
+    if not path.exists():
+        sys.exit(f"put {path.name} (the well-known Fashion-MNIST file) into {path.parent}")
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=8)
 
 
 def _images(place: str, data: str, name: str, sha256: Mapping[str, str]) -> NDArray[np.uint8]:
@@ -72,9 +82,10 @@ def ratio(seconds: Mapping[str, list[float]], job: str, yardstick: str) -> float
 
 def write_result(script: str, figures: Mapping[str, Any]) -> None:
     """Write the figures, and where they come from, to a JSON file beside the script; print it too."""
+    place = Path(script).resolve()
     result = {
         "figures": dict(figures),
-        "command": " ".join([f"python benchmarks/{Path(script).name}", *sys.argv[1:]]),
+        "command": " ".join([f"python {place.relative_to(HERE.resolve().parent)}", *sys.argv[1:]]),
         "versions": {
             "neuralcodec": neuralcodec.__version__,
             "python": platform.python_version(),
@@ -84,5 +95,5 @@ def write_result(script: str, figures: Mapping[str, Any]) -> None:
         "load_average": os.getloadavg(),
     }
     text = json.dumps(result, indent=2) + "\n"
-    (HERE / Path(script).with_suffix(".json").name).write_text(text)
+    place.with_suffix(".json").write_text(text)
     print(text, end="")
