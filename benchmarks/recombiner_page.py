@@ -61,13 +61,14 @@ def rates(found: dict[str, Any]) -> list[str]:
 
 def against(found: dict[str, Any], prefix: str, key: str, title: str) -> list[str]:
     """How models compare with others, where those have points on both sides."""
-    rows = []
-    for name in models(found, prefix):
-        gains = [found[name]["against"].get(rival, {}).get(key) for rival in RIVALS]
-        rows.append(
-            (
-                f"`{name}`",
-                *("" if g is None else f"{g:+.2f}" if key == "decibels" else f"{g:.2f}" for g in gains),
-            )
-        )
-    return [f"{title}:", "", *table(("model", *RIVALS.values()), rows)]
+    names = models(found, prefix)
+    gains = {name: [found[name]["against"].get(rival, {}).get(key) for rival in RIVALS] for name in names}
+    # Others that no model can be held against have no column.
+    shown = [i for i in range(len(RIVALS)) if any(row[i] is not None for row in gains.values())]
+    form = "+.2f" if key == "decibels" else ".2f"
+    rows = [
+        (f"`{name}`", *("" if row[i] is None else format(row[i], form) for i in shown))
+        for name, row in gains.items()
+    ]
+    titles = list(RIVALS.values())
+    return [f"{title}:", "", *table(("model", *(titles[i] for i in shown)), rows)]

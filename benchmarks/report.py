@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries.md and layers.md, from results.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries.md, layers.md and recombiner.md.
 
 So every figure there is a measured one.
 
@@ -14,11 +14,12 @@ from typing import Any
 import comparison_page
 import layers_page
 import rd_page
+import recombiner_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 MODELS = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
-QUERIES, LAYERS = DOCS / "queries.md", DOCS / "layers.md"
+QUERIES, LAYERS, RECOMBINER = DOCS / "queries.md", DOCS / "layers.md", DOCS / "recombiner.md"
 FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -252,6 +253,7 @@ def pages() -> dict[Path, str]:
         DOCS / "rate-distortion.md": rd_page.page(),
         QUERIES: between_marks(QUERIES, inpainting()),
         LAYERS: between_marks(LAYERS, layers_page.text()),
+        RECOMBINER: between_marks(RECOMBINER, "\n".join(recombiner_page.figures())),
     }
 
 
