@@ -27,11 +27,12 @@ struct Networks {
         : signals(p.shape(0)), features(f), parameters(p), own(o) {
         for (int32_t w : width)
             if (w < 1 || w > 4096) throw std::invalid_argument("widths must be 1 to 4,096");
-        if (width.size() < 2 || f.shape(0) > (size_t(1) << 30)) throw std::invalid_argument("a layer is needed");
+        if (width.size() < 2 || f.shape(0) > (size_t(1) << 30))
+            throw std::invalid_argument("a layer is needed");
         shape = {width.data(), int32_t(width.size()) - 1, int32_t(f.shape(0)), int32_t(f.shape(1)),
                  int32_t(o.shape(2))};
-        if (size_t(width[0]) != f.shape(1) + o.shape(2) || o.shape(0) != signals || o.shape(1) != f.shape(0) ||
-            p.shape(1) != shape.parameters())
+        if (size_t(width[0]) != f.shape(1) + o.shape(2) || o.shape(0) != signals ||
+            o.shape(1) != f.shape(0) || p.shape(1) != shape.parameters())
             throw std::invalid_argument("features, own inputs and parameters do not fit the widths");
     }
 
@@ -46,7 +47,10 @@ struct Networks {
         nb::gil_scoped_release release;
         run_jobs(signals, threads, false, [&](size_t s, size_t worker) {
             const SirenSignal base{own.data() + s * rows() * size_t(shape.own),
-                                   parameters.data() + s * shape.parameters(), nullptr, nullptr, nullptr,
+                                   parameters.data() + s * shape.parameters(),
+                                   nullptr,
+                                   nullptr,
+                                   nullptr,
                                    nullptr};
             make(s, base, [&](const SirenSignal& signal) {
                 return kernels.run(shape, features.data(), signal, scratch.get() + worker * floats);

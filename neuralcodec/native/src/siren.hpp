@@ -1,5 +1,5 @@
-// Sine networks (SIREN), one for each signal, and the gradient of their squared error: the hot loop of learning
-// and encoding neural representations. Free of the determinism law of the coder: compiled with FMA.
+// Sine networks (SIREN), one for each signal, and the gradient of their squared error: the hot loop of
+// learning and encoding neural representations. Free of the determinism law of the coder: compiled with FMA.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ struct SirenShape {
 };
 
 struct SirenSignal {
-    const float* own;         // points x own
-    const float* parameters;  // as above
-    const float* target;      // points x outputs; nullptr where only the outputs are wanted
-    float* out;               // points x outputs, or nullptr
+    const float* own;           // points x own
+    const float* parameters;    // as above
+    const float* target;        // points x outputs; nullptr where only the outputs are wanted
+    float* out;                 // points x outputs, or nullptr
     float* parameter_gradient;  // of the summed squared error; nullptr without a target
     float* own_gradient;
 };

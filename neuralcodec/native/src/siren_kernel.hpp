@@ -1,5 +1,6 @@
-// Included by one translation unit per instruction set. A signal is walked in tiles of points, forward and back, so
-// that its activations never leave the cache; every product has the output channels along the vector lanes.
+// Included by one translation unit per instruction set. A signal is walked in tiles of points, forward and
+// back, so that its activations never leave the cache; every product has the output channels along the vector
+// lanes.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,8 @@ inline IntVec as_bits(Vec v) {
 // Sine and cosine to about 2e-7, for |x| up to some thousands: x - n pi/2 in three parts, then polynomials on
 // [-pi/4, pi/4].
 inline void sine_cosine(Vec x, Vec& sine, Vec& cosine) {
-    const Vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers, kept in the low bits
+    const Vec magic =
+        splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers, kept in the low bits
     const Vec shifted = x * splat(0.636619772f) + magic;
     const IntVec quadrant = as_bits(shifted);
     const Vec n = shifted - magic;
@@ -31,11 +33,12 @@ inline void sine_cosine(Vec x, Vec& sine, Vec& cosine) {
     r = r - n * splat(4.837512969970703125e-4f);
     r = r - n * splat(7.549789948768648e-8f);
     const Vec s = r * r;
-    const Vec sin_r = r + r * s * (splat(-1.6666654611e-1f) +
-                                   s * (splat(8.3321608736e-3f) + s * splat(-1.9515295891e-4f)));
+    const Vec sin_r =
+        r + r * s * (splat(-1.6666654611e-1f) + s * (splat(8.3321608736e-3f) + s * splat(-1.9515295891e-4f)));
     const Vec cos_r = splat(1.0f) - splat(0.5f) * s +
-                      s * s * (splat(4.166664568298827e-2f) +
-                               s * (splat(-1.388731625493765e-3f) + s * splat(2.443315711809948e-5f)));
+                      s * s *
+                          (splat(4.166664568298827e-2f) +
+                           s * (splat(-1.388731625493765e-3f) + s * splat(2.443315711809948e-5f)));
     const IntVec one = IntVec{} + 1, two = one + one;
     const IntVec swapped = (quadrant & one) == one;
     const Vec a = swapped ? cos_r : sin_r, b = swapped ? sin_r : cos_r;
@@ -46,7 +49,8 @@ inline void sine_cosine(Vec x, Vec& sine, Vec& cosine) {
 // Weights and gradients of a layer with rows padded to vectors, and tiles of what enters it.
 struct Layer {
     int in, out, padded_in, padded_out;
-    float *weights, *turned, *bias;   // in x padded_out; out x padded_in (of the own inputs for the first); padded_out
+    float *weights, *turned,
+        *bias;  // in x padded_out; out x padded_in (of the own inputs for the first); padded_out
     float *weight_gradient, *bias_gradient;
     float *input, *slope;  // kPoints x padded_in: activations, and cosines of what made them
 };
@@ -174,8 +178,8 @@ class Siren {
                 for (int o = 0; o < y.padded_out; o += kLanes)
                     store(y.bias_gradient + o,
                           load(y.bias_gradient + o) + load(above_ + p * y.padded_out + o));
-            product<true>(y.weight_gradient, y.padded_out, {y.input, 1, y.padded_in}, above_, y.padded_out, y.in,
-                          y.padded_out, points);
+            product<true>(y.weight_gradient, y.padded_out, {y.input, 1, y.padded_in}, above_, y.padded_out,
+                          y.in, y.padded_out, points);
             const int width = l ? y.padded_in : padded(shape_.own);
             if (!width) break;
             product(below_, width, {above_, y.padded_out, 1}, y.turned, width, points, width, y.out);
