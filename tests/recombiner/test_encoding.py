@@ -1,6 +1,7 @@
 """The encoder: what it fixes is what its indices decode to, for any number of threads."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +137,13 @@ def test_constant_signals_are_coded() -> None:
     assert all(
         np.isfinite(level.fixed.numpy()).all() for level in encoder.levels if encoder.run() is not None
     )
+
+
+def test_the_documentation_has_the_presets_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recombiner.md").read_text()
+    rows = [line.replace(",", "").split("|")[1:-1] for line in text.splitlines() if line.startswith("| `")]
+    told = {row[0].split("`")[1]: [int(cell) for cell in row[1:]] for row in rows}
+    assert told == {
+        name: [preset.steps, preset.rounds, preset.refining, preset.passes, preset.samples]
+        for name, preset in batches.PRESETS.items()
+    }
