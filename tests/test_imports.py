@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "container": {*FOUNDATION, "entropy.tensor"},
     "artifact": {*FOUNDATION, "container", "entropy.tensor"},
     "circuits": {*BYTES, "entropy", "signals.arrays"},
+    "weights": {*BYTES, "entropy"},
     "codec": {"errors", "artifact", "container"},
     "codecs": {*BYTES, "codec", "circuits"},
     "zoo": {*BYTES, "codec"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
     "__init__": {"errors", "api", "info"},
     "__main__": {"cli"},
-    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals", "evaluation"},
+    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals", "evaluation", "weights"},
 }
 HEAVY = {
     "torch",

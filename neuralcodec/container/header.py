@@ -13,7 +13,7 @@ KIND = "neuralcodec file"
 ARCHIVE, SIGNAL, SECTIONS = 1, 2, 4
 CODEC_SHIFT = 4
 PREFIX_BYTES = 4
-CODEC_CODES = {"pc": 1}
+CODEC_CODES = {"pc": 1, "weights": 2}
 CODEC_MAX_SAMPLES = {"pc": 65_536}
 
 

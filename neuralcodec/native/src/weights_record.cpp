@@ -1,0 +1,465 @@
+#include "weights_record.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include "float_state.hpp"
+#include "tensor_coder.hpp"
+#include "threads.hpp"
+#include "weights_coder.hpp"
+
+namespace neuralcodec {
+namespace {
+
+constexpr uint64_t kPlaneLimit = uint64_t(1) << 27;
+constexpr double kDependentGain[9] = {0, 0, 1.256, 1.285, 1.303, 1.322, 1.337, 1.35, 1.359};
+// Below so many levels of deviation zero is a level of both lattices.
+constexpr double kZeroLattice = 3.0;
+
+uint64_t block_size(const Geometry& g) {
+    return std::max<uint64_t>(1, kBlockElements / g.cols) * g.cols;
+}
+
+// One element as a real number.
+double real(const uint8_t* p, const TensorType& t) {
+    if (t.width == 4) {
+        float x;
+        std::memcpy(&x, p, 4);
+        return x;
+    }
+    if (t.width == 8) {
+        double x;
+        std::memcpy(&x, p, 8);
+        return x;
+    }
+    const uint64_t bits = load_bits(p, t.width);
+    const FloatFormat f = t.format();
+    if (f.mantissa == 7) {
+        const uint32_t wide = uint32_t(bits) << 16;
+        float x;
+        std::memcpy(&x, &wide, 4);
+        return x;
+    }
+    const int exponent = int(bits >> f.mantissa & ((1u << (f.width - 1 - f.mantissa)) - 1));
+    const double m = double(bits & ((1u << f.mantissa) - 1));
+    const double x = exponent ? std::ldexp(m + double(1u << f.mantissa), exponent - f.bias() - f.mantissa)
+                              : std::ldexp(m, 1 - f.bias() - f.mantissa);
+    return bits >> (f.width - 1) & 1 ? -x : x;
+}
+
+struct Moments {
+    double sum = 0, square = 0, largest = 0;
+    bool finite = true;
+};
+
+Moments moments(const TensorInput& t) {
+    Moments m;
+    for (uint64_t i = 0; i < t.geometry.count; ++i) {
+        const double x = real(t.data + i * uint64_t(t.type.width), t.type);
+        if (!std::isfinite(x)) {
+            m.finite = false;
+            continue;
+        }
+        m.sum += x, m.square += x * x, m.largest = std::max(m.largest, std::fabs(x));
+    }
+    return m;
+}
+
+// ---- lossy
+
+class Leveller {
+  public:
+    Leveller(const WeightTables& tables, const TensorInput& t, const RecordSettings& s)
+        : tables_(tables), input_(t), settings_(s), levels_(t.geometry.count) {
+        values_.resize(t.geometry.count);
+        for (uint64_t i = 0; i < t.geometry.count; ++i)
+            values_[i] = float(real(t.data + i * uint64_t(t.type.width), t.type));
+    }
+
+    std::vector<int32_t> levels(TensorReport* report) {
+        const Moments m = moments(input_);
+        const double n = double(input_.geometry.count);
+        report->power = m.square;
+        TensorModel& model = report->model;
+        model.kind = Kind::levels;
+        mean_ = m.sum / n, deviation_ = std::sqrt(std::max(m.square / n - mean_ * mean_, 0.0));
+        if (input_.aim == Aim::file_step) {
+            model.step = 0;
+            attempt(settings_.step, report);
+        } else {
+            const double gain = settings_.trellis ? kDependentGain[settings_.trellis] / 4 : 1;
+            const double wanted = settings_.bound * settings_.bound * m.square;
+            const double step = std::sqrt(12 * gain * wanted / n);
+            int64_t number = int64_t(std::floor(16 * std::log2(std::max(step, 1e-40)))) + 4097 + 1;
+            number = std::min<int64_t>(std::max<int64_t>(number, 1), 8192);
+            for (;; --number) {
+                model.step = number;
+                attempt(grid_step(number), report);
+                if (report->noise <= wanted || number == 1) break;
+            }
+        }
+        const double ratio = report->noise > 0 ? 20 * std::log10(report->power / report->noise) : 254;
+        model.error = int(std::clamp(ratio, 0.0, 254.0));
+        return std::move(levels_);
+    }
+
+  private:
+    void attempt(double step, TensorReport* report) {
+        TensorModel& model = report->model;
+        const double spread = deviation_ / step;
+        model.centre = std::fabs(mean_) > deviation_ / 8 ? int64_t(std::llround(mean_ / step)) : 0;
+        model.lattice = !settings_.trellis || input_.geometry.count < 8 ? Lattice::plain
+                        : spread < kZeroLattice                         ? Lattice::zero
+                                                                        : Lattice::odd;
+        model.trellis = model.lattice == Lattice::plain ? 0 : settings_.trellis;
+        float rates[kRates];
+        const bool weighs = settings_.price > 0 && input_.aim == Aim::file_step && spread < 16;
+        if (weighs) price(model.lattice, spread, rates);
+        quantise(model, step, weighs ? rates : nullptr);
+        report->decoded.resize(input_.geometry.count * uint64_t(input_.type.width));
+        reconstruct(levels_.data(), levels_.size(), model.centre, step, input_.type, report->decoded.data());
+        report->noise = 0;
+        for (uint64_t i = 0; i < levels_.size(); ++i) {
+            const uint64_t at = i * uint64_t(input_.type.width);
+            const double e =
+                real(input_.data + at, input_.type) - real(report->decoded.data() + at, input_.type);
+            report->noise += e * e;
+        }
+    }
+
+    void quantise(const TensorModel& model, double step, const float* rates) {
+        const Quantiser q{model.lattice, model.trellis, 1 / step, double(model.centre), rates};
+        const TrellisKernels& kernels = trellis_kernels(settings_.simd);
+        const uint64_t size = block_size(input_.geometry), count = levels_.size();
+        run_jobs(size_t((count + size - 1) / size), settings_.threads, false, [&](size_t b, size_t) {
+            const FloatState pinned;
+            const uint64_t first = b * size, n = std::min(size, count - first);
+            kernels.quantise(q, values_.data() + first, size_t(n), levels_.data() + first);
+        });
+    }
+
+    // Bits of a level under a Laplace distribution, times their price.
+    void price(Lattice lattice, double spread, float* rates) const {
+        const double scale = std::max(spread, 0.05) / std::sqrt(2.0);
+        const double width = lattice == Lattice::plain ? 1 : 2;
+        for (int n = 0; n < kRates; ++n) {
+            const double low = std::max(n - width / 2, 0.0), high = n + width / 2;
+            const double mass =
+                n ? (std::exp(-low / scale) - std::exp(-high / scale)) / 2 : 1 - std::exp(-high / scale);
+            rates[n] = float(settings_.price * -std::log2(mass + 1e-9));
+        }
+    }
+
+    const WeightTables& tables_;
+    const TensorInput& input_;
+    const RecordSettings& settings_;
+    std::vector<int32_t> levels_;
+    std::vector<float> values_;
+    double mean_ = 0, deviation_ = 0;
+};
+
+// ---- lossless
+
+bool integer_levels(const TensorInput& t, std::vector<int32_t>* levels, int64_t* centre) {
+    const int bits = 8 * t.type.width;
+    const uint64_t n = t.geometry.count;
+    levels->resize(n);
+    double sum = 0;
+    for (uint64_t i = 0; i < n; ++i) {
+        const uint64_t raw = load_bits(t.data + i * uint64_t(t.type.width), t.type.width);
+        const int64_t v = t.type.is_signed ? int64_t(raw << (64 - bits)) >> (64 - bits) : int64_t(raw);
+        if (v < -kMaxLevel || v > kMaxLevel) return false;
+        (*levels)[i] = int32_t(v);
+        sum += double(v);
+    }
+    *centre = std::llround(sum / double(n));
+    for (int32_t& v : *levels) v = int32_t(v - *centre);
+    return true;
+}
+
+bool float_levels(const TensorInput& t, std::vector<int32_t>* levels, TensorModel* m, double* rest_bits) {
+    const FloatFormat f = t.type.format();
+    const uint64_t n = t.geometry.count;
+    const Moments about = moments(t);
+    if (!std::isfinite(about.square)) return false;
+    const double mean = about.sum / double(n);
+    const double deviation = std::sqrt(std::max(about.square / double(n) - mean * mean, 0.0));
+    uint64_t mantissas = 0;
+    for (uint64_t i = 0; i < n; ++i) {
+        const uint64_t bits = load_bits(t.data + i * uint64_t(t.type.width), t.type.width);
+        if ((bits & f.infinity()) != f.infinity()) mantissas |= bits;
+    }
+    m->dropped = mantissas << (64 - f.mantissa) ? __builtin_ctzll(mantissas) : f.mantissa;
+    const int least = about.largest > 0 ? std::ilogb(about.largest) - 26 : 1 - f.bias();
+    m->exponent = deviation > 0 ? std::max(std::ilogb(deviation) - 4, least) : least;
+    m->exponent = std::clamp(m->exponent, 1 - f.bias(), f.bias());
+    levels->resize(n);
+    double below = 0, zero = 0, sum = 0;
+    *rest_bits = 0;
+    for (uint64_t i = 0; i < n; ++i) {
+        const uint64_t bits = load_bits(t.data + i * uint64_t(t.type.width), t.type.width);
+        const FloatCell cell = float_cell(bits, f, m->exponent);
+        (*levels)[i] = int32_t(cell.level);
+        sum += double(cell.level);
+        if (cell.plain) {
+            *rest_bits += f.width + 16;
+        } else if (cell.level == 0 || cell.level == -1) {
+            below += 1;
+            if ((bits << (65 - f.width)) == 0) {
+                zero += 1;
+                continue;
+            }
+            const int octave = int((bits & ~(uint64_t(1) << (f.width - 1))) >> f.mantissa);
+            *rest_bits += f.mantissa - m->dropped +
+                          std::min(m->exponent + f.bias() - octave, m->exponent + f.bias() - 1);
+        } else {
+            const uint64_t magnitude = uint64_t(cell.level < 0 ? -1 - cell.level : cell.level);
+            *rest_bits += std::max(0, f.mantissa - m->dropped - (63 - __builtin_clzll(magnitude)));
+        }
+    }
+    if (zero > 0 && zero < below)
+        *rest_bits -= zero * std::log2(zero / below) + (below - zero) * std::log2(1 - zero / below);
+    m->zeros = zero == 0       ? 0
+               : zero == below ? 4096
+                               : uint32_t(std::clamp(std::lround(4096 * zero / below), 1L, 4095L));
+    m->centre = std::fabs(mean) > deviation / 8 ? std::llround(sum / double(n)) : 0;
+    for (int32_t& v : *levels) v = int32_t(v - m->centre);
+    return true;
+}
+
+std::vector<uint8_t> plane_bodies(const TensorInput& t) {
+    std::vector<uint8_t> out;
+    const uint64_t n = t.geometry.count;
+    const bool whole = n % t.geometry.cols == 0;
+    std::vector<uint32_t> plane(n);
+    for (int p = 0; p < t.type.width; ++p) {
+        for (uint64_t i = 0; i < n; ++i) plane[i] = t.data[i * uint64_t(t.type.width) + uint64_t(p)];
+        const auto body =
+            encode_tensor(plane.data(), whole ? n / t.geometry.cols : 1, whole ? t.geometry.cols : n);
+        for (uint64_t size = body.size();; size >>= 7) {
+            out.push_back(uint8_t(size < 128 ? size : (size & 127) | 128));
+            if (size < 128) break;
+        }
+        out.insert(out.end(), body.begin(), body.end());
+    }
+    return out;
+}
+
+// How a tensor is coded without loss: the shortest of its bytes, their planes, and a model of its values.
+std::vector<int32_t> choose_lossless(const WeightTables& tables, const TensorInput& t, TensorModel* model,
+                                     std::vector<uint8_t>* stored) {
+    const uint64_t raw = t.geometry.count * uint64_t(t.type.width);
+    double bits = 8.0 * double(raw);
+    stored->assign(t.data, t.data + raw);
+    model->kind = Kind::stored;
+    std::vector<int32_t> levels;
+    if (raw <= 16) return {};
+    TensorModel coded;
+    double rest = 0;
+    bool fits = false;
+    if (t.type.integer) {
+        coded.kind = Kind::integers;
+        fits = integer_levels(t, &levels, &coded.centre);
+    } else if (t.type.mantissa) {
+        coded.kind = Kind::floats;
+        coded.lattice = Lattice::floor;
+        fits = float_levels(t, &levels, &coded, &rest);
+    }
+    if (fits) {
+        fit_model(tables, t.geometry, levels.data(), &coded);
+        const double expected = model_bits(tables, coded, t.geometry, levels.data()) + rest + 64;
+        if (expected < bits) {
+            bits = expected, *model = coded;
+            stored->clear();
+        }
+    }
+    if (raw >= 512 && t.geometry.count <= kPlaneLimit &&
+        (bits > 4.0 * double(raw) || t.type.integer || !fits)) {
+        std::vector<uint8_t> planes = plane_bodies(t);
+        if (8.0 * double(planes.size()) < bits) {
+            *model = TensorModel{};
+            model->kind = Kind::planes;
+            *stored = std::move(planes);
+        }
+    }
+    return levels;
+}
+
+}  // namespace
+
+EncodedRecord encode_record(const WeightTables& tables, const std::vector<TensorInput>& tensors,
+                            const RecordSettings& settings) {
+    EncodedRecord record;
+    record.reports.resize(tensors.size());
+    BlockEncoder shared(tables);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        const TensorInput& t = tensors[i];
+        TensorReport& report = record.reports[i];
+        TensorModel& model = report.model;
+        std::vector<uint8_t> stored;
+        std::vector<int32_t> levels;
+        if (t.aim != Aim::lossless && t.geometry.count) {
+            levels = Leveller(tables, t, settings).levels(&report);
+            if (settings.only_measure) continue;
+            fit_model(tables, t.geometry, levels.data(), &model);
+        } else if (!settings.only_measure) {
+            levels = choose_lossless(tables, t, &model, &stored);
+        }
+        if (settings.only_measure) continue;
+        write_model(model, t.geometry, &record.parameters);
+        record.stored.insert(record.stored.end(), stored.begin(), stored.end());
+        if (model.kind == Kind::stored || model.kind == Kind::planes) continue;
+        auto code = [&](BlockEncoder* coder, uint64_t first, uint64_t count) {
+            const Segment s{&model, {count, t.geometry.cols, t.geometry.taps}};
+            if (model.kind == Kind::floats) {
+                coder->floats(s, t.data + first * uint64_t(t.type.width), t.type.format());
+            } else {
+                coder->levels(s, levels.data() + first);
+            }
+        };
+        if (tensors.size() > 1) {
+            code(&shared, 0, t.geometry.count);
+            continue;
+        }
+        const uint64_t size = block_size(t.geometry);
+        record.blocks.resize(size_t((t.geometry.count + size - 1) / size));
+        run_jobs(record.blocks.size(), settings.threads, false, [&](size_t b, size_t) {
+            BlockEncoder coder(tables);
+            code(&coder, b * size, std::min(size, t.geometry.count - b * size));
+            record.blocks[b] = coder.finish();
+        });
+    }
+    if (tensors.size() > 1 && !settings.only_measure) record.blocks.push_back(shared.finish());
+    return record;
+}
+
+// ---- decoding
+
+namespace {
+
+void read_planes(const uint8_t* data, size_t size, size_t* at, TensorOutput* t) {
+    const uint64_t n = t->geometry.count;
+    if (n > kPlaneLimit) throw std::invalid_argument("planes of too large a tensor");
+    const bool whole = n % t->geometry.cols == 0;
+    std::vector<uint32_t> plane(n);
+    for (int p = 0; p < t->type.width; ++p) {
+        uint64_t length = 0;
+        for (int shift = 0;; shift += 7) {
+            if (*at >= size || shift > 56) throw std::invalid_argument("the stored bytes end early");
+            const uint8_t b = data[(*at)++];
+            length |= uint64_t(b & 127) << shift;
+            if (b < 128) break;
+        }
+        if (length > size - *at) throw std::invalid_argument("the stored bytes end early");
+        const TensorDecoder decoder(data + *at, length, whole ? n / t->geometry.cols : 1,
+                                    whole ? t->geometry.cols : n);
+        *at += length;
+        uint32_t seen = 0;
+        for (size_t b = 0; b < decoder.blocks(); ++b)
+            if (!decoder.decode_block(b, plane.data())) throw std::invalid_argument("a plane is damaged");
+        for (uint64_t i = 0; i < n; ++i) {
+            seen |= plane[i];
+            t->data[i * uint64_t(t->type.width) + uint64_t(p)] = uint8_t(plane[i]);
+        }
+        if (seen > 255) throw std::invalid_argument("a plane has elements above 255");
+    }
+}
+
+void store_integers(const int32_t* levels, uint64_t n, int64_t centre, const TensorType& type, uint8_t* out) {
+    const int bits = 8 * type.width;
+    const int64_t least = type.is_signed ? (bits == 64 ? INT64_MIN : -(int64_t(1) << (bits - 1))) : 0;
+    const int64_t most = bits == 64 ? INT64_MAX : (int64_t(1) << (bits - type.is_signed)) - 1;
+    for (uint64_t i = 0; i < n; ++i) {
+        const int64_t v = levels[i] + centre;
+        if (v < least || v > most) throw std::invalid_argument("an element is " + std::to_string(v));
+        store_bits(out + i * uint64_t(type.width), uint64_t(v), type.width);
+    }
+}
+
+void decode_segment(BlockDecoder* decoder, const TensorOutput& t, double file_step, uint64_t first,
+                    uint64_t count) {
+    const Segment s{&t.model, {count, t.geometry.cols, t.geometry.taps}};
+    uint8_t* out = t.data + first * uint64_t(t.type.width);
+    if (t.model.kind == Kind::floats) {
+        if (!decoder->floats(s, out, t.type.format())) throw std::invalid_argument("a block is damaged");
+        return;
+    }
+    std::unique_ptr<int32_t[]> levels(new int32_t[count]);
+    if (!decoder->levels(s, levels.get())) throw std::invalid_argument("a block is damaged");
+    if (t.model.kind == Kind::integers) {
+        store_integers(levels.get(), count, t.model.centre, t.type, out);
+    } else {
+        const double step = t.model.step ? grid_step(t.model.step) : file_step;
+        reconstruct(levels.get(), count, t.model.centre, step, t.type, out);
+    }
+}
+
+}  // namespace
+
+std::vector<TensorModel> read_models(const uint8_t* data, size_t size,
+                                     const std::vector<TensorOutput>& tensors) {
+    std::vector<TensorModel> models;
+    size_t at = 0;
+    for (const TensorOutput& t : tensors) {
+        models.push_back(read_model(data, size, &at, t.geometry, t.type.format()));
+        const Kind kind = models.back().kind;
+        if ((kind == Kind::integers && !t.type.integer) || (kind > Kind::planes && !t.geometry.count))
+            throw std::invalid_argument("the kind of coding does not fit the dtype");
+    }
+    if (at != size) throw std::invalid_argument("the parameters go on behind the last tensor");
+    return models;
+}
+
+void decode_record(const WeightTables& tables, const RecordParts& parts, double step, size_t threads,
+                   std::vector<TensorOutput>* tensors) {
+    const auto models = read_models(parts.parameters, parts.parameters_size, *tensors);
+    size_t at = 0;
+    bool coded = false;
+    for (size_t i = 0; i < tensors->size(); ++i) {
+        TensorOutput& t = (*tensors)[i];
+        t.model = models[i];
+        const size_t before = at, raw = size_t(t.geometry.count) * size_t(t.type.width);
+        if (t.model.kind == Kind::stored) {
+            if (raw > parts.stored_size - at) throw std::invalid_argument("the stored bytes end early");
+            if (raw) std::memcpy(t.data, parts.stored + at, raw);
+            at += raw;
+        } else if (t.model.kind == Kind::planes) {
+            read_planes(parts.stored, parts.stored_size, &at, &t);
+        } else {
+            coded = true;
+        }
+        t.bits = 8 * (at - before);
+    }
+    if (at != parts.stored_size) throw std::invalid_argument("stored bytes are left over");
+    if (tensors->size() == 1 && coded) {
+        TensorOutput& t = (*tensors)[0];
+        const uint64_t size = block_size(t.geometry);
+        if (parts.blocks.size() != (t.geometry.count + size - 1) / size)
+            throw std::invalid_argument("the number of blocks is wrong");
+        run_jobs(parts.blocks.size(), threads, false, [&](size_t b, size_t) {
+            BlockDecoder decoder(tables, parts.blocks[b].first, parts.blocks[b].second);
+            decode_segment(&decoder, t, step, b * size, std::min(size, t.geometry.count - b * size));
+            if (!decoder.finish()) throw std::invalid_argument("the coder of a block does not end empty");
+        });
+        for (const auto& block : parts.blocks) t.bits += 8 * block.second;
+        return;
+    }
+    if (parts.blocks.size() != (tensors->size() > 1))
+        throw std::invalid_argument("the number of blocks is wrong");
+    if (tensors->size() < 2) return;
+    BlockDecoder decoder(tables, parts.blocks[0].first, parts.blocks[0].second);
+    for (TensorOutput& t : *tensors) {
+        if (t.model.kind == Kind::stored || t.model.kind == Kind::planes) continue;
+        if (t.geometry.count > kBlockElements)
+            throw std::invalid_argument("a tensor is too large to share a block");
+        const uint64_t before = decoder.bits();
+        decode_segment(&decoder, t, step, 0, t.geometry.count);
+        t.bits = before - decoder.bits();
+    }
+    if (!decoder.finish()) throw std::invalid_argument("the coder of a block does not end empty");
+}
+
+}  // namespace neuralcodec
