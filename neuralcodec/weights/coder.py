@@ -1,4 +1,4 @@
-"""The body of a record: parameters, stored bytes and coded blocks of tensors (docs/format.md, 9.2)."""
+"""The body of a record: stored bytes and coded blocks of tensors (docs/format.md, 9.2)."""
 
 import zlib
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Settings:
     step: float = 0.0
     bound: float = 1e-4
     trellis: int = 3
-    price: float = 0.0
+    price: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,14 @@ class Coded:
 
     Attributes
     ----------
-    body
-        Its bytes; empty after a trial.
+    body, parameters
+        Its bytes, and the parameters of its tensors' models, which the index keeps; empty after a trial.
     power, noise
         Sums of squares of the values and of their errors, tensor by tensor; 0 where nothing is lost.
     """
 
     body: bytes
+    parameters: bytes
     power: list[float]
     noise: list[float]
 
@@ -107,11 +108,10 @@ def encode_body(
     )
     power, noise = [report[1] for report in reports], [report[2] for report in reports]
     if trial:
-        return Coded(b"", power, noise)
+        return Coded(b"", b"", power, noise)
     wanted = [one.data if report[3] is None else report[3] for one, report in zip(data, reports, strict=True)]
     checksum = crc32(*wanted)
     parts = [
-        _packed(parameters),
         _packed(stored),
         varint(len(blocks)),
         *(varint(len(b)) for b in blocks),
@@ -122,23 +122,29 @@ def encode_body(
     padding = bytes(max(0, -(-raw // MAX_BYTES_PER_BYTE) - size))
     body = b"".join([*parts, padding, checksum])
     if verify:
-        decoded = decode_body(body, specs, settings.step, "record", threads=threads)
+        decoded = decode_body(body, parameters, specs, settings.step, "record", threads=threads)
         if any(bytes(one) != bytes(must) for (one, _), must in zip(decoded, wanted, strict=True)):
             raise EntropyCodingError("verification failed: a record does not decode to the tensors coded")
-    return Coded(body, power, noise)
+    return Coded(body, parameters, power, noise)
 
 
 def decode_body(
-    body: Buffer, specs: Sequence[TensorSpec], step: float, section: str, *, threads: int = 1
+    body: Buffer,
+    parameters: bytes,
+    specs: Sequence[TensorSpec],
+    step: float,
+    section: str,
+    *,
+    threads: int = 1,
 ) -> list[tuple[Bytes, int]]:
-    """Return the bytes of each tensor of a record, and the bits that it takes.
+    """Return the bytes of each tensor of a record, and the bits that it takes; `parameters` are its models'.
 
     Raises
     ------
     CorruptFile
         The body breaks a rule, or decodes to other bytes than were coded.
     """
-    parameters, stored, blocks = _parts(body, specs, section)
+    stored, blocks = _parts(body, specs, section)
     layouts = [(spec.count, *spec.layout) for spec in specs]
     tensors = native.decode_weights(coder(), parameters, stored, blocks, layouts, step, threads, section)
     found, expected = crc32(*(one.data for one, _ in tensors)), bytes(memoryview(body)[-CRC_BYTES:])
@@ -150,9 +156,8 @@ def decode_body(
     return tensors
 
 
-def models_of(body: Buffer, specs: Sequence[TensorSpec], section: str) -> list[dict[str, Any]]:
-    """Return the parameters of each tensor's model without decoding it."""
-    parameters, _, _ = _parts(body, specs, section)
+def models_of(parameters: bytes, specs: Sequence[TensorSpec], section: str) -> list[dict[str, Any]]:
+    """Return the parameters of each tensor's model."""
     return native.weight_models(coder(), parameters, [(spec.count, *spec.layout) for spec in specs], section)
 
 
@@ -185,17 +190,15 @@ def inflated(data: Buffer, size: int, reader: Reader, what: str) -> bytes:
     return content
 
 
-def _parts(body: Buffer, specs: Sequence[TensorSpec], section: str) -> tuple[bytes, bytes, list[bytes]]:
+def _parts(body: Buffer, specs: Sequence[TensorSpec], section: str) -> tuple[bytes, list[bytes]]:
     raw = sum(spec.nbytes for spec in specs)
     if raw > MAX_BYTES_PER_BYTE * len(body):
         raise CorruptFile(f"{len(body)} bytes are too few for tensors of {raw}", section)
     reader = Reader(memoryview(body)[:-CRC_BYTES], section, inner=True)
-    limit = sum(64 + 16 * spec.geometry[1] for spec in specs)
-    parameters = _unpacked(reader, "parameters", limit)
     stored = _unpacked(reader, "stored bytes", raw + 1024 * len(specs) * 16)
     count = reader.varint("the number of blocks", len(body))
     sizes = [reader.varint("the length of a block", len(body)) for _ in range(count)]
     blocks = [bytes(reader.take(size, "a block")) for size in sizes]
     if any(bytes(reader.view[reader.position :])):
         raise reader.fault("the padding is not zero")
-    return parameters, stored, blocks
+    return stored, blocks

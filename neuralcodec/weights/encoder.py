@@ -192,7 +192,7 @@ class WeightsEncoder:
         results: list[TensorResult] = []
         power = noise = worst = 0.0
         for group, aims, coded in self._coded(settings, self._groups, trial=False):
-            writer.append(coded.body, len(group.specs))
+            writer.append(coded.body, len(group.specs), coded.parameters)
             for spec, aim, p, n in zip(group.specs, aims, coded.power, coded.noise, strict=True):
                 error = n / p if p > 0 else 0.0
                 results.append(TensorResult(spec, error, aim == FILE_STEP))

@@ -32,12 +32,13 @@ _LOSSY_FIELDS = struct.Struct("<dfd")
 
 @dataclass(frozen=True)
 class Placed:
-    """A record: where it is, and which tensors it holds."""
+    """A record: where it is, which tensors it holds, and the parameters of their models."""
 
     offset: int
     size: int
     first: int
     tensors: int
+    parameters: bytes
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,14 @@ class WeightsWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.size = 0
-        self._records: list[tuple[int, int]] = []
+        self._records: list[tuple[int, int, bytes]] = []
         self._write(Header(CODEC, bytes(IDENTITY_BYTES)).to_bytes(archive=False))
 
-    def append(self, body: bytes, tensors: int) -> None:
-        """Write a record of the next `tensors` tensors."""
+    def append(self, body: bytes, tensors: int, parameters: bytes) -> None:
+        """Write a record of the next `tensors` tensors, whose models the index will keep."""
         start = self.size
         self._write(framed(RECORD_MARKER, body))
-        self._records.append((tensors, self.size - start))
+        self._records.append((tensors, self.size - start, parameters))
 
     def finish(self, index: Index) -> None:
         """Write the index and the footer; the records of `index` are those that were appended."""
@@ -110,7 +111,7 @@ def framed(marker: bytes, body: bytes) -> bytes:
     return frame + crc32(frame)
 
 
-def _index_content(index: Index, records: Sequence[tuple[int, int]]) -> bytes:
+def _index_content(index: Index, records: Sequence[tuple[int, int, bytes]]) -> bytes:
     specs = index.specs
     names = [spec.name.encode("utf-8", "surrogatepass") for spec in specs]
     parts = [varint(len(specs))]
@@ -127,8 +128,10 @@ def _index_content(index: Index, records: Sequence[tuple[int, int]]) -> bytes:
     parts += [bytes([len(spec.shape)]) for spec in specs]
     parts += [varint(side) for spec in specs for side in spec.shape]
     parts.append(varint(len(records)))
-    parts += [varint(tensors) for tensors, _ in records]
-    parts += [varint(size) for _, size in records]
+    parts += [varint(tensors) for tensors, _, _ in records]
+    parts += [varint(size) for _, size, _ in records]
+    parts += [varint(len(parameters)) for _, _, parameters in records]
+    parts += [parameters for _, _, parameters in records]
     text = b"" if index.metadata is None else json.dumps(dict(index.metadata), ensure_ascii=False).encode()
     parts += [varint(len(text)), text, varint(len(index.header)), index.header]
     return b"".join(parts)
@@ -234,9 +237,11 @@ def _read_records(reader: Reader, tensors: int, start: int, end: int) -> list[Pl
     count = reader.varint("the number of records", reader.remaining // 2)
     held = [reader.varint("the tensors of a record", tensors, 1) for _ in range(count)]
     sizes = [reader.varint("the size of a record", end - start, len(RECORD_MARKER) + 5) for _ in range(count)]
+    lengths = [reader.varint("the length of parameters", reader.remaining) for _ in range(count)]
     records, offset, first = [], start, 0
-    for n, size in zip(held, sizes, strict=True):
-        records.append(Placed(offset, size, first, n))
+    for n, size, length in zip(held, sizes, lengths, strict=True):
+        parameters = bytes(reader.take(length, "the parameters"))
+        records.append(Placed(offset, size, first, n, parameters))
         offset, first = offset + size, first + n
     if offset != end or first != tensors:
         raise reader.fault("the records that it lists do not end where it starts, or do not hold all tensors")

@@ -83,8 +83,9 @@ class WeightsReader:
         """
         body = self.body(number)
         with naming(self._path):
-            specs = self.specs_of(self.index.records[number])
-            return decode_body(body, specs, self.index.step, f"record {number}", threads=threads)
+            record = self.index.records[number]
+            specs, section = self.specs_of(record), f"record {number}"
+            return decode_body(body, record.parameters, specs, self.index.step, section, threads=threads)
 
     def read(self, name: str) -> Bytes:
         """Return the bytes of one tensor, in C order and little-endian; only its record is read.
@@ -160,7 +161,7 @@ class WeightsReader:
             yield window
 
     def models(self, number: int) -> list[dict[str, Any]]:
-        """Return the parameters of each tensor of a record; no tensor is decoded."""
-        record, body = self.index.records[number], self.body(number)
+        """Return the parameters of each tensor of a record, which the index holds."""
+        record = self.index.records[number]
         with naming(self._path):
-            return models_of(body, self.specs_of(record), f"record {number}")
+            return models_of(record.parameters, self.specs_of(record), f"record {number}")

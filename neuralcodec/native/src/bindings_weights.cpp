@@ -42,6 +42,8 @@ nb::dict described(const TensorModel& m) {
     d["order"] = m.order;
     d["above"] = m.above;
     d["beside"] = m.beside;
+    d["spike"] = m.spike;
+    d["bins"] = m.bins;
     nb::list scale, coefficients;
     for (const int l : m.scale) scale.append(l);
     for (const int c : m.coefficients) coefficients.append(c);
@@ -121,7 +123,7 @@ class WeightCoder {
 
     nb::list models(nb::bytes parameters, nb::list tensors) const {
         nb::list result;
-        for (const TensorModel& m : read_models(bytes_of(parameters), parameters.size(), outputs_of(tensors)))
+        for (const TensorModel& m : models_of(bytes_of(parameters), parameters.size(), outputs_of(tensors)))
             result.append(described(m));
         return result;
     }

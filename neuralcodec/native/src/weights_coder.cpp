@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "ans.hpp"
+#include "weights_walk.hpp"
 
 namespace neuralcodec {
 namespace {
@@ -24,6 +25,8 @@ struct Sink {
             put(uint32_t(v & ((1u << b) - 1)) << (kPrecision - b), 1u << (kPrecision - b));
         }
     }
+    // Whether something of probability p / 2^24 is so.
+    inline void flag(bool is, uint32_t p) { put(is ? 0 : p, is ? p : kTotal - p); }
     inline void symbol(const Cells& c, int h) {
         const uint32_t start = c.start(h);
         put(start, c.start(h + 1) - start);
@@ -59,6 +62,11 @@ struct Source {
             v |= uint64_t(piece) << done;
         }
         return v;
+    }
+    inline bool flag(uint32_t p) {
+        const bool is = coder.target() < p;
+        coder.consume(is ? Interval{0, p} : Interval{p, kTotal - p});
+        return is;
     }
     // The symbol that the target lies in; the guess only tells where to look first.
     inline int symbol(const Cells& c) {
@@ -116,6 +124,12 @@ struct LevelsOut {
     Sink sink;
     const int32_t* levels;
     Lattice lattice;
+    int32_t zero_level;
+    inline bool bit(bool value, uint32_t p) { return sink.flag(value, p), value; }
+    inline uint64_t raw(uint64_t value, int count) { return sink.bits(value, count), value; }
+    inline bool is_zero(uint64_t i) const { return levels[i] == zero_level; }
+    inline int64_t wanted(uint64_t i, Lattice of, int odd) const { return index_of(levels[i], of, odd); }
+    inline void zero(uint64_t) {}
     inline bool operator()(uint64_t i, const Cells& c, int64_t* index) {
         *index = index_of(levels[i], lattice, c.odd);
         sink.index(c, *index);
@@ -125,6 +139,11 @@ struct LevelsOut {
 
 struct LevelsIn {
     Source source;
+    inline bool bit(bool, uint32_t p) { return source.flag(p); }
+    inline uint64_t raw(uint64_t, int count) { return source.bits(count); }
+    inline bool is_zero(uint64_t) const { return false; }
+    inline int64_t wanted(uint64_t, Lattice, int) const { return 0; }
+    inline void zero(uint64_t) {}
     inline bool operator()(uint64_t, const Cells& c, int64_t* index) {
         bool plain = false;
         return source.index(c, index, &plain);
@@ -150,7 +169,7 @@ struct Rest {
         }
         if (m.zeros == 4096) return;
         if (m.zeros) {
-            sink.put(size ? m.zeros << 12 : 0, size ? kTotal - (m.zeros << 12) : m.zeros << 12);
+            sink.flag(!size, m.zeros << 12);
             if (!size) return;
         }
         const int exponent = int(size >> f.mantissa);
@@ -177,13 +196,7 @@ struct Rest {
             }
             size = uint64_t(exponent) << f.mantissa | mantissa;
         } else if (m.zeros < 4096) {
-            bool zero = false;
-            if (m.zeros) {
-                zero = source.coder.target() < m.zeros << 12;
-                source.coder.consume(zero ? Interval{0, m.zeros << 12}
-                                          : Interval{m.zeros << 12, kTotal - (m.zeros << 12)});
-            }
-            if (!zero) {
+            if (!m.zeros || !source.flag(m.zeros << 12)) {
                 int e = top_exponent() - 1;
                 while (e > 0 && source.bits(1)) --e;
                 if (e < 0) e = 0;
@@ -199,6 +212,14 @@ struct FloatsOut {
     Sink sink;
     const uint8_t* values;
     Rest rest;
+    inline bool bit(bool value, uint32_t p) { return sink.flag(value, p), value; }
+    inline uint64_t raw(uint64_t value, int count) { return sink.bits(value, count), value; }
+    inline bool is_zero(uint64_t i) const {
+        const int bytes = rest.f.width / 8;
+        return load_bits(values + i * uint64_t(bytes), bytes) == 0;
+    }
+    inline int64_t wanted(uint64_t, Lattice, int) const { return 0; }
+    inline void zero(uint64_t) {}
     inline bool operator()(uint64_t i, const Cells& c, int64_t* index) {
         const int bytes = rest.f.width / 8;
         const uint64_t bits = load_bits(values + i * uint64_t(bytes), bytes);
@@ -221,6 +242,14 @@ struct FloatsIn {
     Source source;
     uint8_t* values;
     Rest rest;
+    inline bool bit(bool, uint32_t p) { return source.flag(p); }
+    inline uint64_t raw(uint64_t, int count) { return source.bits(count); }
+    inline bool is_zero(uint64_t) const { return false; }
+    inline int64_t wanted(uint64_t, Lattice, int) const { return 0; }
+    inline void zero(uint64_t i) {
+        const int bytes = rest.f.width / 8;
+        store_bits(values + i * uint64_t(bytes), 0, bytes);
+    }
     inline bool operator()(uint64_t i, const Cells& c, int64_t* index) {
         const int bytes = rest.f.width / 8;
         uint64_t bits = 0;
@@ -256,7 +285,7 @@ FloatCell float_cell(uint64_t bits, const FloatFormat& f, int exponent) {
 
 void BlockEncoder::levels(const Segment& s, const int32_t* levels) {
     scratch_.resize(s.geometry.count);
-    LevelsOut visit{{&symbols_}, levels, s.model->lattice};
+    LevelsOut visit{{&symbols_}, levels, s.model->lattice, int32_t(-s.model->centre)};
     walk(*s.model, tables_, s.geometry, s.geometry.count, scratch_.data(), visit);
 }
 

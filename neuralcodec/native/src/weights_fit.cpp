@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "weights_coder.hpp"
+#include "weights_walk.hpp"
 
 namespace neuralcodec {
 namespace {
@@ -206,7 +207,19 @@ struct Densities {
 struct Cost {
     const int32_t* levels;
     Lattice lattice;
+    int32_t zero_level;
     double bits = 0;
+    inline bool bit(bool value, uint32_t p) {
+        bits += 24 - std::log2(float(value ? p : (1 << 24) - p));
+        return value;
+    }
+    inline uint64_t raw(uint64_t value, int count) {
+        bits += count;
+        return value;
+    }
+    inline bool is_zero(uint64_t i) const { return levels[i] == zero_level; }
+    inline int64_t wanted(uint64_t i, Lattice of, int odd) const { return index_of(levels[i], of, odd); }
+    inline void zero(uint64_t) {}
     inline bool operator()(uint64_t i, const Cells& c, int64_t* index) {
         *index = index_of(levels[i], lattice, c.odd);
         const int64_t h = (*index - c.centre) >> c.plain;
@@ -220,9 +233,14 @@ struct Cost {
 double cost_of(const WeightTables& tables, const TensorModel& m, const Geometry& g, const int32_t* levels,
                uint64_t count, std::vector<int32_t>* scratch) {
     scratch->resize(count);
-    Cost cost{levels, m.lattice};
+    Cost cost{levels, m.lattice, int32_t(-m.centre)};
     walk(m, tables, g, count, scratch->data(), cost);
     return cost.bits;
+}
+
+// Elements on which models are tried.
+uint64_t trial_size(const Geometry& g) {
+    return std::min<uint64_t>(g.count, std::max<uint64_t>(kTrial, 2 * std::min<uint64_t>(g.cols, 1 << 16)));
 }
 
 struct Spread {
@@ -265,6 +283,10 @@ Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry&
             }
             const double d =
                 std::fabs(sample.levels[start + column] - double(mean) / (1 << kCoefficientBits));
+            if (m->spike && sample.levels[start + column] == -m->centre) {
+                away[at++] = -1;
+                continue;
+            }
             away[at++] = float(d);
             power[tap] += d * d, count[tap] += 1;
         }
@@ -289,6 +311,11 @@ Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry&
         uint32_t tap = 0;
         uint64_t channel = 0;
         for (uint64_t column = 0; column < width; ++column) {
+            if (away[at] < 0) {
+                ++at;
+                if (++tap == g.taps) tap = 0, ++channel;
+                continue;
+            }
             const float z = away[at++] * inverse[tap];
             const int bin = z > 0 ? int(std::floor(8 * std::log2(z))) - kFirstBin : 0;
             histogram[size_t(std::clamp(bin, 0, kBins - 1))] += 1;
@@ -305,28 +332,27 @@ Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry&
             double bits = 0;
             for (int b = 0; b < kBins; ++b)
                 if (histogram[size_t(b)] > 0) bits += histogram[size_t(b)] * densities.at(s, b, by);
-            bits += s != 0 ? 2 : 0;
+            bits += s == 0 ? 0 : s == 16 ? 2 : 5;  // of the parameter itself
             if (bits < best) best = bits, m->shape = s, shift = by;
         }
-    for (int& l : m->scale) l = std::clamp(l + 2 * shift, 0, kScales - 1);
-    const double n = double(away.size()), variance = square / n - mean / n * (mean / n);
+    for (int& l : m->scale) {
+        l = std::clamp(l + 2 * shift, 0, kScales - 1);
+        if (g.count < 256 && g.taps == 1) l &= ~1;  // few elements do not tell more
+    }
+    const double n = std::max(total, 1.0), variance = square / n - mean / n * (mean / n);
     Fit fit;
     fit.rows = rows.ratio(variance) > 1.5, fit.channels = channels.ratio(variance) > 1.5;
     fit.near = variance > 0 && (lag / n - mean / n * (mean / n)) / variance > 0.04 + 2 / std::sqrt(n);
     return fit;
 }
 
-}  // namespace
-
-void fit_model(const WeightTables& tables, const Geometry& g, const int32_t* levels, TensorModel* m) {
-    static const Densities densities(tables);
-    const Sample sample(g, levels);
-    choose_prediction(sample, g, m);
+// Sets all but the prediction; returns the bits of a trial.
+double fit_rest(const WeightTables& tables, const Densities& densities, const Sample& sample,
+                const Geometry& g, const int32_t* levels, TensorModel* m) {
     m->row = m->channel = m->near = 0;
     const Fit fit = fit_scales(densities, sample, g, m);
     std::vector<int32_t> scratch;
-    const uint64_t trial =
-        std::min<uint64_t>(g.count, std::max<uint64_t>(kTrial, 2 * std::min<uint64_t>(g.cols, 1 << 16)));
+    const uint64_t trial = trial_size(g);
     double best = cost_of(tables, *m, g, levels, trial, &scratch);
     auto keep = [&](const TensorModel& other) {
         const double bits = cost_of(tables, other, g, levels, trial, &scratch);
@@ -364,6 +390,40 @@ void fit_model(const WeightTables& tables, const Geometry& g, const int32_t* lev
                 if (!still.shape) break;
             }
         }
+    }
+    return best;
+}
+
+}  // namespace
+
+void fit_model(const WeightTables& tables, const Geometry& g, const int32_t* levels, TensorModel* m) {
+    static const Densities densities(tables);
+    const Sample sample(g, levels);
+    choose_prediction(sample, g, m);
+    uint64_t zeros = 0;
+    for (const uint64_t row : sample.rows)
+        for (uint64_t c = 0; c < sample.width(row); ++c)
+            zeros += sample.levels[row * g.cols + c] == -m->centre;
+    const bool dependent = m->lattice == Lattice::zero;
+    const bool possible =
+        m->lattice != Lattice::odd && !(dependent && m->centre) && zeros * 20 > sample.size();
+    const TensorModel predicted = *m;
+    double least = fit_rest(tables, densities, sample, g, levels, m);
+    if (possible) {
+        TensorModel apart = predicted;
+        apart.spike = true;
+        const double bits = fit_rest(tables, densities, sample, g, levels, &apart);
+        if (bits < least) least = bits, *m = apart;
+    }
+    const bool small = *std::min_element(m->scale.begin(), m->scale.end()) < kScaleOrigin + 16 * 3;
+    if (small && (m->lattice == Lattice::plain || (dependent && !m->centre))) {
+        TensorModel flags;
+        flags.kind = m->kind, flags.lattice = m->lattice, flags.trellis = m->trellis, flags.step = m->step;
+        flags.error = m->error, flags.centre = m->centre, flags.bins = true;
+        flags.scale.assign(g.taps, 0);
+        std::vector<int32_t> scratch;
+        const double bits = cost_of(tables, flags, g, levels, trial_size(g), &scratch);
+        if (bits < least) *m = flags;
     }
 }
 

@@ -50,10 +50,13 @@ struct TensorModel {
     int row = 0, channel = 0, near = 0;  // gains of adaptation, of 16
     int order = 0;
     bool above = false, beside = false;
+    bool spike = false;                // whether zeros are coded apart
+    bool bins = false;                 // whether magnitudes are coded by flags, one for each size
     std::vector<int> scale;            // one for each tap
     std::vector<int8_t> coefficients;  // tap by tap: neighbours, nearest first; above; beside
 
     bool adapts() const { return row || channel || near; }
+    bool dependent() const { return lattice == Lattice::odd || lattice == Lattice::zero; }
     // Neighbours of tap t that a prediction uses; without taps rows are predicted along themselves.
     int neighbours(uint32_t t, uint32_t taps) const { return taps > 1 && int(t) < order ? int(t) : order; }
     int tap_coefficients(uint32_t t, uint32_t taps) const { return neighbours(t, taps) + above + beside; }
@@ -178,84 +181,17 @@ struct Cells {
     }
 };
 
-// Goes through `count` levels of rows, from the first of a block on, and lets the visitor code each:
-// visit(i, cells) returns the level (less the centre), which is then in n[i], or a negative number of
-// failure.
-template <class Visitor>
-bool walk(const TensorModel& m, const WeightTables& tables, const Geometry& g, uint64_t count, int32_t* n,
-          Visitor& visit) {
-    const bool dependent = m.lattice == Lattice::odd || m.lattice == Lattice::zero;
-    const Trellis code = kTrellis[dependent ? m.trellis : 0];
-    const uint32_t states = (1u << (dependent ? m.trellis : 0)) - 1;
-    const bool adapts = m.adapts();
-    const uint32_t taps = g.taps;
-    std::vector<uint32_t> channel(m.channel ? size_t((g.cols < count ? g.cols : count) / taps) + 1 : 0,
-                                  204u << 8);
-    std::vector<const int8_t*> first(taps);
-    const int8_t* at = m.coefficients.data();
-    for (uint32_t t = 0; t < taps; ++t) first[t] = at, at += m.tap_coefficients(t, taps);
-    Cells cells{tables.tail(m.shape), 0, 0, 0, 0, 0, m.lattice};
-    uint32_t state = 0, row = 204u << 8, near = 204u << 8;
-    uint64_t column = 0, channels = 0, rows = 0;
-    uint32_t tap = 0;
-    const bool predicts = m.order || m.above || m.beside;
-    for (uint64_t i = 0; i < count; ++i) {
-        int64_t mean = 0;  // 1/64 levels
-        if (predicts) {
-            const int8_t* c = first[tap];
-            int k = m.neighbours(tap, taps);
-            if (taps == 1 && uint64_t(k) > column) k = int(column);
-            for (int j = 0; j < k; ++j) mean += int64_t(c[j]) * n[i - 1 - uint64_t(j)];
-            c += m.neighbours(tap, taps);
-            if (m.above && rows) mean += int64_t(*c) * n[i - g.cols];
-            c += m.above;
-            if (m.beside && channels) mean += int64_t(*c) * n[i - taps];
-        }
-        int l = m.scale[tap];
-        if (adapts) {
-            int shift = m.row * tables.log_ratio(row >> 6) + m.near * tables.log_ratio(near >> 6);
-            if (m.channel) shift += m.channel * tables.log_ratio(channel[channels] >> 6);
-            l += shift >> 4;
-            l = l < 0 ? 0 : l >= kScales ? kScales - 1 : l;
-        }
-        cells.l = l;
-        cells.plain = plain_bits(l, m.lattice);
-        cells.odd = dependent ? __builtin_parity(state & code.lattice) : 0;
-        cells.mean = mean * 1024;
-        cells.centre = centre_index(mean, m.lattice, cells.odd);
-        int64_t index;
-        if (!visit(i, cells, &index)) return false;
-        const int64_t level = level_of(index, m.lattice, cells.odd);
-        if (level < -4 * kMaxLevel || level > 4 * kMaxLevel) return false;
-        n[i] = int32_t(level);
-        if (dependent)
-            state = (state << 1 | uint32_t((index & 1) ^ __builtin_parity(state & code.parity))) & states;
-        if (adapts) {
-            const int64_t away = level * 65536 - cells.mean;
-            const uint64_t z = in_scales(uint64_t(away < 0 ? -away : away), m.scale[tap]) >> 16;
-            const int32_t seen = int32_t((z < 1023 ? z : 1023) << 8);
-            row = uint32_t(int32_t(row) + ((seen - int32_t(row)) >> (column < 16 ? 4 : 5)));
-            near = uint32_t(int32_t(near) + ((seen - int32_t(near)) >> 3));
-            if (m.channel) {
-                uint32_t& c = channel[channels];
-                c = uint32_t(int32_t(c) + ((seen - int32_t(c)) >> (rows * taps < 16 ? 3 : 5)));
-            }
-        }
-        ++column;
-        if (++tap == taps) tap = 0, ++channels;
-        if (column == g.cols) {
-            column = channels = 0;
-            ++rows;
-            row = 204u << 8;
-        }
-    }
-    return true;
-}
+// Where a model belongs.
+struct ModelPlace {
+    Geometry geometry;
+    FloatFormat format;  // no mantissa: no float
+    bool integer;
+};
 
 // weights_params.cpp
-void write_model(const TensorModel& m, const Geometry& g, std::vector<uint8_t>* out);
-// Throws std::invalid_argument for parameters that break a rule; `mantissa` is 0 where the tensor is no
-// float.
-TensorModel read_model(const uint8_t* data, size_t size, size_t* at, const Geometry& g, const FloatFormat& f);
+std::vector<uint8_t> write_models(const std::vector<TensorModel>& models,
+                                  const std::vector<ModelPlace>& places);
+// Throws std::invalid_argument for parameters that break a rule.
+std::vector<TensorModel> read_models(const uint8_t* data, size_t size, const std::vector<ModelPlace>& places);
 
 }  // namespace neuralcodec

@@ -41,40 +41,145 @@ int log2_16(uint32_t j) {
     throw std::invalid_argument(what);
 }
 
+// The two directions of a parameter: its limits are checked where it is read.
 struct Writer {
+    static constexpr bool reads = false;
     std::vector<uint8_t>* out;
-    void varint(uint64_t v) {
+    template <class T>
+    void byte(T& v, int64_t, int64_t, const char*) {
+        out->push_back(uint8_t(v));
+    }
+    template <class T>
+    void varint(T& value, uint64_t, const char*) {
+        uint64_t v = uint64_t(value);
         for (; v >= 128; v >>= 7) out->push_back(uint8_t(v) | 128);
         out->push_back(uint8_t(v));
     }
-    void zigzag(int64_t v) { varint(v < 0 ? 2 * uint64_t(-(v + 1)) + 1 : 2 * uint64_t(v)); }
+    template <class T>
+    void zigzag(T& value, int64_t, const char* what) {
+        const int64_t v = value;
+        uint64_t folded = v < 0 ? 2 * uint64_t(-(v + 1)) + 1 : 2 * uint64_t(v);
+        varint(folded, 0, what);
+    }
 };
 
 struct Parser {
+    static constexpr bool reads = true;
     const uint8_t* data;
-    size_t size, at;
-    uint8_t byte() {
+    size_t size, at = 0;
+    uint8_t next() {
         if (at >= size) refuse("the parameters end early");
         return data[at++];
     }
-    uint64_t varint(uint64_t most, const char* what) {
-        uint64_t v = 0;
-        for (int shift = 0; shift < 63; shift += 7) {
-            const uint8_t b = byte();
-            v |= uint64_t(b & 127) << shift;
-            if (b < 128) {
-                if (b == 0 && shift) refuse("a varint is not in its shortest form");
-                if (v > most) refuse(std::string(what) + " is " + std::to_string(v));
-                return v;
-            }
-        }
-        refuse("a varint is longer than 9 bytes");
+    template <class T>
+    void byte(T& v, int64_t least, int64_t most, const char* what) {
+        const int64_t found = next();
+        if (found < least || found > most) refuse(std::string(what) + " is " + std::to_string(found));
+        v = T(found);
     }
-    int64_t zigzag(int64_t most, const char* what) {
-        const uint64_t v = varint(2 * uint64_t(most), what);
-        return v & 1 ? -int64_t(v >> 1) - 1 : int64_t(v >> 1);
+    template <class T>
+    void varint(T& value, uint64_t most, const char* what) {
+        uint64_t v = 0;
+        for (int shift = 0;; shift += 7) {
+            if (shift == 63) refuse("a varint is longer than 9 bytes");
+            const uint8_t b = next();
+            v |= uint64_t(b & 127) << shift;
+            if (b >= 128) continue;
+            if (b == 0 && shift) refuse("a varint is not in its shortest form");
+            break;
+        }
+        if (v > most) refuse(std::string(what) + " is " + std::to_string(v));
+        value = T(v);
+    }
+    template <class T>
+    void zigzag(T& value, int64_t most, const char* what) {
+        uint64_t v = 0;
+        varint(v, 2 * uint64_t(most), what);
+        value = T(v & 1 ? -int64_t(v >> 1) - 1 : int64_t(v >> 1));
     }
 };
+
+bool is_coded(const TensorModel& m) {
+    return m.kind != Kind::stored && m.kind != Kind::planes;
+}
+
+void check_kind(const TensorModel& m, const ModelPlace& place) {
+    const bool fits = m.kind == Kind::levels        ? m.lattice != Lattice::floor && place.format.mantissa
+                      : m.kind == Kind::floats      ? m.lattice == Lattice::floor && place.format.mantissa
+                      : m.lattice != Lattice::plain ? false
+                      : m.kind == Kind::integers    ? place.integer
+                                                    : true;
+    if (!fits || (is_coded(m) && !place.geometry.count)) refuse("the kind of coding does not fit the tensor");
+}
+
+// Goes through the parameters of all tensors, field by field: like stands by like, which deflates better.
+template <class Io>
+void exchange(Io& io, std::vector<TensorModel>& models, const std::vector<ModelPlace>& places) {
+    const size_t n = models.size();
+    auto each = [&](auto wanted, auto field) {
+        for (size_t i = 0; i < n; ++i)
+            if (wanted(models[i])) field(models[i], places[i]);
+    };
+    auto any = [](const TensorModel&) { return true; };
+    auto levels = [](const TensorModel& m) { return m.kind == Kind::levels; };
+    auto floats = [](const TensorModel& m) { return m.kind == Kind::floats; };
+    auto modelled = [](const TensorModel& m) { return is_coded(m) && !m.bins; };
+    each(any, [&](TensorModel& m, const ModelPlace& place) {
+        int code = int(m.kind) | int(m.lattice) << 3;
+        io.byte(code, 0, 31, "the kind of coding");
+        if ((code & 7) > int(Kind::levels)) refuse("the kind of coding is " + std::to_string(code));
+        m.kind = Kind(code & 7), m.lattice = Lattice(code >> 3);
+        check_kind(m, place);
+    });
+    each(levels, [&](TensorModel& m, const ModelPlace&) {
+        const bool dependent = m.lattice != Lattice::plain;
+        io.byte(m.trellis, dependent ? 2 : 0, dependent ? 8 : 0, "the trellis");
+    });
+    each(levels, [&](TensorModel& m, const ModelPlace&) { io.varint(m.step, 8192, "the step"); });
+    each(levels, [&](TensorModel& m, const ModelPlace&) { io.byte(m.error, 0, 255, "the error"); });
+    each(floats, [&](TensorModel& m, const ModelPlace& place) {
+        io.zigzag(m.exponent, 2048, "the exponent of the cells");
+        io.byte(m.dropped, 0, place.format.mantissa, "the number of dropped bits");
+        io.varint(m.zeros, 4096, "the share of zeros");
+        if (m.exponent < 1 - place.format.bias() || m.exponent > place.format.bias())
+            refuse("the exponent of the cells is " + std::to_string(m.exponent));
+    });
+    each(is_coded, [&](TensorModel& m, const ModelPlace&) { io.zigzag(m.centre, kMaxLevel, "the centre"); });
+    each(is_coded, [&](TensorModel& m, const ModelPlace& place) {
+        int order = m.order | m.above << 4 | m.beside << 5 | m.spike << 6 | m.bins << 7;
+        io.byte(order, 0, 255, "the order of prediction");
+        m.order = order & 15, m.above = order >> 4 & 1, m.beside = order >> 5 & 1;
+        m.spike = order >> 6 & 1, m.bins = order >> 7;
+        const bool apart = m.spike || m.bins;
+        if (m.order > kOrder || (m.beside && place.geometry.taps == 1) || (m.bins && order != 128) ||
+            (m.bins && m.lattice == Lattice::floor) ||
+            (apart && (m.lattice == Lattice::odd || (m.dependent() && m.centre))))
+            refuse("the order of prediction is " + std::to_string(order));
+        if (Io::reads) m.scale.resize(place.geometry.taps);
+    });
+    each(modelled, [&](TensorModel& m, const ModelPlace&) { io.byte(m.shape, 0, kShapes - 1, "the shape"); });
+    each(modelled, [&](TensorModel& m, const ModelPlace&) {
+        int gains = m.row | m.channel << 4 | m.near << 8;
+        io.varint(gains, 4095, "the gains");
+        m.row = gains & 15, m.channel = gains >> 4 & 15, m.near = gains >> 8;
+    });
+    each(modelled, [&](TensorModel& m, const ModelPlace&) { io.varint(m.scale[0], kScales - 1, "a scale"); });
+    each(modelled, [&](TensorModel& m, const ModelPlace& place) {
+        for (uint32_t t = 1; t < place.geometry.taps; ++t) {
+            int more = m.scale[t] - m.scale[t - 1];
+            io.zigzag(more, kScales, "a scale");
+            m.scale[t] = m.scale[t - 1] + more;
+            if (m.scale[t] < 0 || m.scale[t] >= kScales) refuse("a scale is " + std::to_string(m.scale[t]));
+        }
+    });
+    each(modelled, [&](TensorModel& m, const ModelPlace& place) {
+        int count = 0;
+        for (uint32_t t = 0; t < place.geometry.taps; ++t)
+            count += m.tap_coefficients(t, place.geometry.taps);
+        m.coefficients.resize(size_t(count));
+        for (int8_t& c : m.coefficients) io.byte(c, 0, 255, "a coefficient");
+    });
+}
 
 }  // namespace
 
@@ -122,84 +227,22 @@ WeightTables::WeightTables(const uint32_t* gaussian, size_t gaussian_size, const
         scales_[size_t(l)] = float(std::ldexp(double(kPowers[l & 15]), (l >> 4) - kScaleOrigin / 16 - 31));
 }
 
-void write_model(const TensorModel& m, const Geometry& g, std::vector<uint8_t>* out) {
-    Writer w{out};
-    out->push_back(uint8_t(int(m.kind) | int(m.lattice) << 3));
-    if (m.kind == Kind::stored || m.kind == Kind::planes) return;
-    if (m.kind == Kind::levels) {
-        out->push_back(uint8_t(m.trellis));
-        w.varint(uint64_t(m.step));
-        out->push_back(uint8_t(m.error));
-    }
-    if (m.kind == Kind::floats) {
-        w.zigzag(m.exponent);
-        out->push_back(uint8_t(m.dropped));
-        w.varint(m.zeros);
-    }
-    w.zigzag(m.centre);
-    out->push_back(uint8_t(m.shape));
-    w.varint(uint64_t(m.row | m.channel << 4 | m.near << 8));
-    out->push_back(uint8_t(m.order | m.above << 4 | m.beside << 5));
-    w.varint(uint64_t(m.scale[0]));
-    for (uint32_t t = 1; t < g.taps; ++t) w.zigzag(m.scale[t] - m.scale[t - 1]);
-    for (const int8_t c : m.coefficients) out->push_back(uint8_t(c));
+std::vector<uint8_t> write_models(const std::vector<TensorModel>& models,
+                                  const std::vector<ModelPlace>& places) {
+    std::vector<uint8_t> out;
+    std::vector<TensorModel> copies = models;
+    Writer writer{&out};
+    exchange(writer, copies, places);
+    return out;
 }
 
-TensorModel read_model(const uint8_t* data, size_t size, size_t* at, const Geometry& g,
-                       const FloatFormat& f) {
-    Parser p{data, size, *at};
-    TensorModel m;
-    const uint8_t first = p.byte();
-    if (first >> 5 || (first & 7) > int(Kind::levels))
-        refuse("the kind of coding is " + std::to_string(first));
-    m.kind = Kind(first & 7);
-    m.lattice = Lattice(first >> 3);
-    const bool coded = m.kind != Kind::stored && m.kind != Kind::planes;
-    const bool fits = m.kind == Kind::levels   ? m.lattice != Lattice::floor
-                      : m.kind == Kind::floats ? m.lattice == Lattice::floor
-                                               : m.lattice == Lattice::plain;
-    if (!fits) refuse("the kind of coding is " + std::to_string(first));
-    if ((m.kind == Kind::levels || m.kind == Kind::floats) != (f.mantissa != 0) && coded)
-        refuse("the kind of coding does not fit the dtype");
-    if (coded) {
-        if (m.kind == Kind::levels) {
-            m.trellis = p.byte();
-            const bool dependent = m.lattice != Lattice::plain;
-            if (dependent ? m.trellis < 2 || m.trellis > 8 : m.trellis != 0)
-                refuse("a trellis of 2^" + std::to_string(m.trellis) + " states");
-            m.step = int64_t(p.varint(8192, "the step"));
-            m.error = p.byte();
-        }
-        if (m.kind == Kind::floats) {
-            m.exponent = int(p.zigzag(2048, "the exponent of the cells"));
-            m.dropped = p.byte();
-            m.zeros = uint32_t(p.varint(4096, "the share of zeros"));
-            if (m.exponent < 1 - f.bias() || m.exponent > f.bias())
-                refuse("cells of 2^" + std::to_string(m.exponent));
-            if (m.dropped > f.mantissa) refuse(std::to_string(m.dropped) + " bits are dropped");
-        }
-        m.centre = p.zigzag(kMaxLevel, "the centre");
-        m.shape = p.byte();
-        if (m.shape >= kShapes) refuse("the shape is " + std::to_string(m.shape));
-        const uint64_t gains = p.varint(4095, "the gains");
-        m.row = int(gains & 15), m.channel = int(gains >> 4 & 15), m.near = int(gains >> 8);
-        const uint8_t order = p.byte();
-        m.order = order & 15, m.above = order >> 4 & 1, m.beside = order >> 5 & 1;
-        if (order >> 6 || m.order > kOrder || (m.beside && g.taps == 1))
-            refuse("the order of prediction is " + std::to_string(order));
-        int64_t l = int64_t(p.varint(kScales - 1, "a scale"));
-        m.scale.push_back(int(l));
-        for (uint32_t t = 1; t < g.taps; ++t) {
-            l += p.zigzag(kScales, "a scale");
-            if (l < 0 || l >= kScales) refuse("a scale is " + std::to_string(l));
-            m.scale.push_back(int(l));
-        }
-        for (uint32_t t = 0; t < g.taps; ++t)
-            for (int c = m.tap_coefficients(t, g.taps); c > 0; --c)
-                m.coefficients.push_back(int8_t(p.byte()));
-    }
-    *at = p.at;
-    return m;
+std::vector<TensorModel> read_models(const uint8_t* data, size_t size,
+                                     const std::vector<ModelPlace>& places) {
+    std::vector<TensorModel> models(places.size());
+    Parser parser{data, size};
+    exchange(parser, models, places);
+    if (parser.at != size) refuse("the parameters go on behind the last tensor");
+    return models;
 }
 
 }  // namespace neuralcodec

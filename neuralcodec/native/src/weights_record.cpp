@@ -17,7 +17,10 @@ namespace {
 constexpr uint64_t kPlaneLimit = uint64_t(1) << 27;
 constexpr double kDependentGain[9] = {0, 0, 1.256, 1.285, 1.303, 1.322, 1.337, 1.35, 1.359};
 // Below so many levels of deviation zero is a level of both lattices.
-constexpr double kZeroLattice = 3.0;
+constexpr double kZeroLattice = 0.85;
+constexpr double kSparse = 0.05;
+constexpr double kFewLevels = 1.5, kFewPrice = 1.6;
+constexpr double kPlainPrice = 0.6;  // of a bit in scalar quantisation, against dependent
 
 uint64_t block_size(const Geometry& g) {
     return std::max<uint64_t>(1, kBlockElements / g.cols) * g.cols;
@@ -68,6 +71,12 @@ Moments moments(const TensorInput& t) {
     return m;
 }
 
+// A mean to about a sixteenth of the deviation: a finer one would cost more than it saves.
+int64_t rounded_centre(double mean, double deviation) {
+    const double unit = std::exp2(std::max(0, std::ilogb(std::max(deviation, 1.0)) - 3));
+    return int64_t(std::llround(mean / unit) * std::llround(unit));
+}
+
 // ---- lossy
 
 class Leveller {
@@ -85,6 +94,9 @@ class Leveller {
         report->power = m.square;
         TensorModel& model = report->model;
         model.kind = Kind::levels;
+        double zeros = 0;
+        for (const float x : values_) zeros += x == 0;
+        sparse_ = zeros > kSparse * n;
         mean_ = m.sum / n, deviation_ = std::sqrt(std::max(m.square / n - mean_ * mean_, 0.0));
         if (input_.aim == Aim::file_step) {
             model.step = 0;
@@ -110,14 +122,15 @@ class Leveller {
     void attempt(double step, TensorReport* report) {
         TensorModel& model = report->model;
         const double spread = deviation_ / step;
-        model.centre = std::fabs(mean_) > deviation_ / 8 ? int64_t(std::llround(mean_ / step)) : 0;
+        model.centre =
+            std::fabs(mean_) > deviation_ / 8 && !sparse_ ? rounded_centre(mean_ / step, spread) : 0;
         model.lattice = !settings_.trellis || input_.geometry.count < 8 ? Lattice::plain
-                        : spread < kZeroLattice                         ? Lattice::zero
+                        : spread < kZeroLattice || sparse_              ? Lattice::zero
                                                                         : Lattice::odd;
         model.trellis = model.lattice == Lattice::plain ? 0 : settings_.trellis;
         float rates[kRates];
         const bool weighs = settings_.price > 0 && input_.aim == Aim::file_step && spread < 16;
-        if (weighs) price(model.lattice, spread, rates);
+        if (weighs) weigh(model.lattice, spread, rates);
         quantise(model, step, weighs ? rates : nullptr);
         report->decoded.resize(input_.geometry.count * uint64_t(input_.type.width));
         reconstruct(levels_.data(), levels_.size(), model.centre, step, input_.type, report->decoded.data());
@@ -142,14 +155,17 @@ class Leveller {
     }
 
     // Bits of a level under a Laplace distribution, times their price.
-    void price(Lattice lattice, double spread, float* rates) const {
+    void weigh(Lattice lattice, double spread, float* rates) const {
         const double scale = std::max(spread, 0.05) / std::sqrt(2.0);
         const double width = lattice == Lattice::plain ? 1 : 2;
+        const double price = settings_.price * (lattice == Lattice::plain ? kPlainPrice
+                                                : spread < kFewLevels     ? kFewPrice
+                                                                          : 1);
         for (int n = 0; n < kRates; ++n) {
             const double low = std::max(n - width / 2, 0.0), high = n + width / 2;
             const double mass =
                 n ? (std::exp(-low / scale) - std::exp(-high / scale)) / 2 : 1 - std::exp(-high / scale);
-            rates[n] = float(settings_.price * -std::log2(mass + 1e-9));
+            rates[n] = float(price * -std::log2(mass + 1e-9));
         }
     }
 
@@ -159,6 +175,7 @@ class Leveller {
     std::vector<int32_t> levels_;
     std::vector<float> values_;
     double mean_ = 0, deviation_ = 0;
+    bool sparse_ = false;  // so many zeros that they must stay zeros
 };
 
 // ---- lossless
@@ -167,15 +184,16 @@ bool integer_levels(const TensorInput& t, std::vector<int32_t>* levels, int64_t*
     const int bits = 8 * t.type.width;
     const uint64_t n = t.geometry.count;
     levels->resize(n);
-    double sum = 0;
+    double sum = 0, square = 0;
     for (uint64_t i = 0; i < n; ++i) {
         const uint64_t raw = load_bits(t.data + i * uint64_t(t.type.width), t.type.width);
         const int64_t v = t.type.is_signed ? int64_t(raw << (64 - bits)) >> (64 - bits) : int64_t(raw);
         if (v < -kMaxLevel || v > kMaxLevel) return false;
         (*levels)[i] = int32_t(v);
-        sum += double(v);
+        sum += double(v), square += double(v) * double(v);
     }
-    *centre = std::llround(sum / double(n));
+    const double mean = sum / double(n);
+    *centre = rounded_centre(mean, std::sqrt(std::max(square / double(n) - mean * mean, 0.0)));
     for (int32_t& v : *levels) v = int32_t(v - *centre);
     return true;
 }
@@ -225,7 +243,9 @@ bool float_levels(const TensorInput& t, std::vector<int32_t>* levels, TensorMode
     m->zeros = zero == 0       ? 0
                : zero == below ? 4096
                                : uint32_t(std::clamp(std::lround(4096 * zero / below), 1L, 4095L));
-    m->centre = std::fabs(mean) > deviation / 8 ? std::llround(sum / double(n)) : 0;
+    m->centre = std::fabs(mean) > deviation / 8
+                    ? rounded_centre(sum / double(n), std::ldexp(deviation, -m->exponent))
+                    : 0;
     for (int32_t& v : *levels) v = int32_t(v - m->centre);
     return true;
 }
@@ -270,6 +290,7 @@ std::vector<int32_t> choose_lossless(const WeightTables& tables, const TensorInp
     }
     if (fits) {
         fit_model(tables, t.geometry, levels.data(), &coded);
+        if (coded.spike) coded.zeros = 0;
         const double expected = model_bits(tables, coded, t.geometry, levels.data()) + rest + 64;
         if (expected < bits) {
             bits = expected, *model = coded;
@@ -309,7 +330,6 @@ EncodedRecord encode_record(const WeightTables& tables, const std::vector<Tensor
             levels = choose_lossless(tables, t, &model, &stored);
         }
         if (settings.only_measure) continue;
-        write_model(model, t.geometry, &record.parameters);
         record.stored.insert(record.stored.end(), stored.begin(), stored.end());
         if (model.kind == Kind::stored || model.kind == Kind::planes) continue;
         auto code = [&](BlockEncoder* coder, uint64_t first, uint64_t count) {
@@ -332,7 +352,15 @@ EncodedRecord encode_record(const WeightTables& tables, const std::vector<Tensor
             record.blocks[b] = coder.finish();
         });
     }
-    if (tensors.size() > 1 && !settings.only_measure) record.blocks.push_back(shared.finish());
+    if (settings.only_measure) return record;
+    std::vector<TensorModel> models;
+    std::vector<ModelPlace> places;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        models.push_back(record.reports[i].model);
+        places.push_back({tensors[i].geometry, tensors[i].type.format(), tensors[i].type.integer});
+    }
+    record.parameters = write_models(models, places);
+    if (tensors.size() > 1) record.blocks.push_back(shared.finish());
     return record;
 }
 
@@ -399,23 +427,16 @@ void decode_segment(BlockDecoder* decoder, const TensorOutput& t, double file_st
 
 }  // namespace
 
-std::vector<TensorModel> read_models(const uint8_t* data, size_t size,
-                                     const std::vector<TensorOutput>& tensors) {
-    std::vector<TensorModel> models;
-    size_t at = 0;
-    for (const TensorOutput& t : tensors) {
-        models.push_back(read_model(data, size, &at, t.geometry, t.type.format()));
-        const Kind kind = models.back().kind;
-        if ((kind == Kind::integers && !t.type.integer) || (kind > Kind::planes && !t.geometry.count))
-            throw std::invalid_argument("the kind of coding does not fit the dtype");
-    }
-    if (at != size) throw std::invalid_argument("the parameters go on behind the last tensor");
-    return models;
+std::vector<TensorModel> models_of(const uint8_t* data, size_t size,
+                                   const std::vector<TensorOutput>& tensors) {
+    std::vector<ModelPlace> places;
+    for (const TensorOutput& t : tensors) places.push_back({t.geometry, t.type.format(), t.type.integer});
+    return read_models(data, size, places);
 }
 
 void decode_record(const WeightTables& tables, const RecordParts& parts, double step, size_t threads,
                    std::vector<TensorOutput>* tensors) {
-    const auto models = read_models(parts.parameters, parts.parameters_size, *tensors);
+    const auto models = models_of(parts.parameters, parts.parameters_size, *tensors);
     size_t at = 0;
     bool coded = false;
     for (size_t i = 0; i < tensors->size(); ++i) {

@@ -76,8 +76,8 @@ void decode_record(const WeightTables& tables, const RecordParts& parts, double 
                    std::vector<TensorOutput>* tensors);
 
 // Parses the parameters alone.
-std::vector<TensorModel> read_models(const uint8_t* data, size_t size,
-                                     const std::vector<TensorOutput>& tensors);
+std::vector<TensorModel> models_of(const uint8_t* data, size_t size,
+                                   const std::vector<TensorOutput>& tensors);
 
 // The step of a tensor with its own; `number` is TensorModel::step, not 0.
 double grid_step(int64_t number);
