@@ -36,7 +36,18 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
     "__init__": {"errors", "api", "info"},
     "__main__": {"cli"},
-    "cli": {*CODING, "", "__init__", "api", "archives", "info", "circuits", "signals", "evaluation", "weights"},
+    "cli": {
+        *CODING,
+        "",
+        "__init__",
+        "api",
+        "archives",
+        "info",
+        "circuits",
+        "signals",
+        "evaluation",
+        "weights",
+    },
 }
 HEAVY = {
     "torch",

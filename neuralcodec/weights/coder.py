@@ -144,7 +144,7 @@ def decode_body(
     CorruptFile
         The body breaks a rule, or decodes to other bytes than were coded.
     """
-    stored, blocks = _parts(body, specs, section)
+    stored, blocks = parts_of(body, specs, section)
     layouts = [(spec.count, *spec.layout) for spec in specs]
     tensors = native.decode_weights(coder(), parameters, stored, blocks, layouts, step, threads, section)
     found, expected = crc32(*(one.data for one, _ in tensors)), bytes(memoryview(body)[-CRC_BYTES:])
@@ -190,7 +190,8 @@ def inflated(data: Buffer, size: int, reader: Reader, what: str) -> bytes:
     return content
 
 
-def _parts(body: Buffer, specs: Sequence[TensorSpec], section: str) -> tuple[bytes, list[bytes]]:
+def parts_of(body: Buffer, specs: Sequence[TensorSpec], section: str) -> tuple[bytes, list[bytes]]:
+    """Return the stored part and the blocks of a record's body; :class:`CorruptFile` if it breaks a rule."""
     raw = sum(spec.nbytes for spec in specs)
     if raw > MAX_BYTES_PER_BYTE * len(body):
         raise CorruptFile(f"{len(body)} bytes are too few for tensors of {raw}", section)

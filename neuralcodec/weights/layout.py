@@ -137,12 +137,6 @@ def _index_content(index: Index, records: Sequence[tuple[int, int, bytes]]) -> b
     return b"".join(parts)
 
 
-def is_weights(start: Buffer) -> bool:
-    """Tell whether the first bytes of a file are those of a weights file."""
-    head = Header(CODEC, bytes(IDENTITY_BYTES)).to_bytes(archive=False)
-    return bytes(start[: len(head)]) == head
-
-
 def read_index(source: Source) -> Index:
     """Return the index of a weights file.
 

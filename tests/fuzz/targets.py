@@ -27,12 +27,14 @@ from neuralcodec.container import archive, chunk, primitives, salvage, single
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.files import BufferSource
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
-from neuralcodec.errors import NeuralCodecError
+from neuralcodec.errors import CorruptFile, NeuralCodecError
 from neuralcodec.native import decode_tensor
+from neuralcodec.weights import WeightsReader, coder, compress_weights, layout
+from neuralcodec.weights.safetensors_format import read_layout
 
 CHECKED, OPEN = b"\0", b"\1"
 ZEROS = bytes(4)
-MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single)
+MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single, coder, layout)
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,43 @@ def read_tensor(data: bytes) -> None:
         assert np.array_equal(matrix, expected)
 
 
+def read_weights(data: bytes) -> None:
+    with WeightsReader(data, threads=1) as opened:
+        if sum(spec.nbytes for spec in opened.index.specs) < 2**22:
+            lost: list[CorruptFile] = []
+            for spec, one, _ in opened.tensors(skip_damaged=lost):
+                assert len(one) == spec.nbytes
+
+
+def write_weights() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    state = {
+        "w": rng.normal(size=(6, 2, 3, 3)).astype(np.float32),
+        "b": rng.normal(size=9).astype(np.float32),
+        "n": rng.integers(-2, 3, (5, 20)).astype(np.int8),
+        "r": rng.integers(0, 255, (20, 30), np.uint8),
+        "z": np.where(rng.random((9, 9)) < 0.8, 0, 1.5).astype(np.float16),
+    }
+    return [compress_weights(state), *(compress_weights(state, sqnr=one, states=4) for one in (2, 30))]
+
+
+def read_safetensors(data: bytes) -> None:
+    layout = read_layout(BufferSource(data))
+    assert layout.offsets[-1] == len(data)
+
+
+def safetensors_seeds() -> list[bytes]:
+    head = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}'
+    return [len(head).to_bytes(8, "little") + head + bytes(9)]
+
+
 TARGETS = {
     "single": Target(read_single, lambda: forms(write_singles)),
     "archive": Target(read_archive, lambda: forms(write_archives)),
     "model": Target(read_model, lambda: forms(write_models)),
     "tensor": Target(read_tensor, lambda: [CHECKED + data for data in tensor_seeds()]),
+    "weights": Target(read_weights, lambda: forms(write_weights)),
+    "safetensors": Target(read_safetensors, lambda: [CHECKED + data for data in safetensors_seeds()]),
 }
 
 

@@ -19,6 +19,7 @@ constexpr double kDependentGain[9] = {0, 0, 1.256, 1.285, 1.303, 1.322, 1.337, 1
 // Below so many levels of deviation zero is a level of both lattices.
 constexpr double kZeroLattice = 0.85;
 constexpr double kSparse = 0.05;
+constexpr int kOutlierOctaves = 16;
 constexpr double kFewLevels = 1.5, kFewPrice = 1.6;
 constexpr double kPlainPrice = 0.6;  // of a bit in scalar quantisation, against dependent
 
@@ -202,17 +203,26 @@ bool float_levels(const TensorInput& t, std::vector<int32_t>* levels, TensorMode
     const FloatFormat f = t.type.format();
     const uint64_t n = t.geometry.count;
     const Moments about = moments(t);
-    if (!std::isfinite(about.square)) return false;
-    const double mean = about.sum / double(n);
-    const double deviation = std::sqrt(std::max(about.square / double(n) - mean * mean, 0.0));
+    double mean = about.sum / double(n);
+    double deviation = std::sqrt(std::max(about.square / double(n) - mean * mean, 0.0));
     uint64_t mantissas = 0;
+    double octaves = 0, nonzero = 0;
     for (uint64_t i = 0; i < n; ++i) {
         const uint64_t bits = load_bits(t.data + i * uint64_t(t.type.width), t.type.width);
-        if ((bits & f.infinity()) != f.infinity()) mantissas |= bits;
+        if ((bits & f.infinity()) == f.infinity()) continue;
+        mantissas |= bits;
+        if (bits << (65 - f.width))
+            octaves += double((bits & f.infinity()) >> f.mantissa) - f.bias(), nonzero += 1;
     }
     m->dropped = mantissas << (64 - f.mantissa) ? __builtin_ctzll(mantissas) : f.mantissa;
-    const int least = about.largest > 0 ? std::ilogb(about.largest) - 26 : 1 - f.bias();
-    m->exponent = deviation > 0 ? std::max(std::ilogb(deviation) - 4, least) : least;
+    const int largest = about.largest > 0 ? std::ilogb(about.largest) : 1 - f.bias();
+    const int typical = nonzero > 0 ? int(std::lround(octaves / nonzero)) : largest;
+    if (largest - typical > kOutlierOctaves) {  // a few values are beyond all others: they are coded plainly
+        mean = 0, deviation = std::ldexp(1.0, typical + 1);
+        m->exponent = typical - 3;
+    } else {
+        m->exponent = deviation > 0 ? std::max(std::ilogb(deviation) - 4, largest - 26) : largest - 26;
+    }
     m->exponent = std::clamp(m->exponent, 1 - f.bias(), f.bias());
     levels->resize(n);
     double below = 0, zero = 0, sum = 0;
