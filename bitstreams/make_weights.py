@@ -68,7 +68,9 @@ def _parts() -> State:
         "above": np.cumsum(small, axis=0),
         "beside": beside.astype(np.float32),
         "half in single": np.where(small > 0.5, small, small[::-1]).astype(np.float16).astype(np.float32)[0],
-        "near": (np.exp2(np.cumsum(0.5 * rng.normal(size=1600)) % 8) * small.ravel()).astype(np.float32).reshape(8, 200),
+        "near": (np.exp2(np.cumsum(0.5 * rng.normal(size=1600)) % 8) * small.ravel())
+        .astype(np.float32)
+        .reshape(8, 200),
     }
 
 

@@ -55,7 +55,7 @@ FILE is a safetensors file, a torch state dict (.pt, .pth; loaded as plain weigh
 Examples:
   neuralcodec weights encode model.safetensors -o model.ncz --lossless
   neuralcodec weights encode model.safetensors -o model.ncz --sqnr 35
-  neuralcodec weights encode checkpoint.pt --bits 4.5 --states 64
+  neuralcodec weights encode checkpoint.pt --bits 4.5 --states 256
   neuralcodec weights encode arrays.npz --step 0.01 --keep-nonfinite
 """
 DECODE_HELP = """Restore weights to a .safetensors, .npz, .npy or torch (.pt) file; its suffix tells which.
@@ -120,7 +120,7 @@ def encode(
             least=1,
             most=256,
         ),
-    ] = 8,
+    ] = 64,
     keep_nonfinite: Annotated[
         bool, option("--keep-nonfinite", help="Code tensors with NaN or infinity exactly.")
     ] = False,

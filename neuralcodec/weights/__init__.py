@@ -36,7 +36,7 @@ def compress_weights(
     bits: float | None = None,
     step: float | None = None,
     bound: float = DEFAULT_BOUND,
-    states: int = 8,
+    states: int = 64,
     keep_nonfinite: bool = False,
     threads: int | None = None,
 ) -> bytes:

@@ -151,7 +151,7 @@ class WeightsEncoder:
         source: WeightSource,
         target: Target,
         *,
-        states: int = 8,
+        states: int = 64,
         bound: float = DEFAULT_BOUND,
         keep_nonfinite: bool = False,
         verify: bool = False,

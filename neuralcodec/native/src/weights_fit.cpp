@@ -5,177 +5,14 @@
 #include <cmath>
 
 #include "weights_coder.hpp"
+#include "weights_sample.hpp"
 #include "weights_walk.hpp"
 
 namespace neuralcodec {
 namespace {
 
-constexpr size_t kSample = 1 << 17, kTrial = 1 << 13;
-constexpr double kCoefficientCost = 7;      // bits
+constexpr size_t kTrial = 1 << 13;
 constexpr int kBins = 96, kFirstBin = -48;  // histogram of distances, in eighths of an octave of the scale
-
-// Rows that stand for the tensor: all, or parts spread over it.
-struct Sample {
-    const int32_t* levels;
-    uint64_t cols, count;
-    std::vector<uint64_t> rows;
-
-    Sample(const Geometry& g, const int32_t* n) : levels(n), cols(g.cols), count(g.count) {
-        const uint64_t all = (g.count + g.cols - 1) / g.cols;
-        const uint64_t wanted = std::max<uint64_t>(2, kSample / g.cols);
-        if (all <= wanted) {
-            for (uint64_t r = 0; r < all; ++r) rows.push_back(r);
-            return;
-        }
-        const uint64_t chunk = std::max<uint64_t>(2, wanted / 8),
-                       chunks = std::max<uint64_t>(1, wanted / chunk);
-        for (uint64_t c = 0; c < chunks; ++c)
-            for (uint64_t r = 0; r < chunk; ++r) {
-                const uint64_t row = c * (all - chunk) / chunks + r;
-                if (rows.empty() || row > rows.back()) rows.push_back(row);
-            }
-    }
-    uint64_t width(uint64_t row) const { return std::min({cols, count - row * cols, uint64_t(kSample)}); }
-    uint64_t size() const {
-        uint64_t n = 0;
-        for (const uint64_t r : rows) n += width(r);
-        return n;
-    }
-};
-
-// Least squares of up to kOrder + 2 unknowns by Cholesky; false if the matrix is too close to singular.
-constexpr int kUnknowns = kOrder + 2;
-struct Normal {
-    double a[kUnknowns][kUnknowns] = {}, b[kUnknowns] = {}, power = 0;
-    int size = 0;
-
-    bool solve(double* x) const {
-        double l[kUnknowns][kUnknowns] = {};
-        for (int i = 0; i < size; ++i)
-            for (int j = 0; j <= i; ++j) {
-                double s = a[i][j] + (i == j ? 1e-6 * a[i][i] + 1e-9 : 0);
-                for (int k = 0; k < j; ++k) s -= l[i][k] * l[j][k];
-                if (i != j) {
-                    l[i][j] = s / l[j][j];
-                } else {
-                    if (!(s > 0)) return false;
-                    l[i][i] = std::sqrt(s);
-                }
-            }
-        double y[kUnknowns];
-        for (int i = 0; i < size; ++i) {
-            y[i] = b[i];
-            for (int k = 0; k < i; ++k) y[i] -= l[i][k] * y[k];
-            y[i] /= l[i][i];
-        }
-        for (int i = size - 1; i >= 0; --i) {
-            x[i] = y[i];
-            for (int k = i + 1; k < size; ++k) x[i] -= l[k][i] * x[k];
-            x[i] /= l[i][i];
-        }
-        return true;
-    }
-};
-
-// Neighbours of an element in the order of its coefficients; 0 where they are outside.
-struct Neighbours {
-    int order;
-    bool above, beside;
-    uint32_t taps;
-
-    template <class T>
-    int read(const int32_t* n, uint64_t i, uint64_t column, uint64_t row, uint64_t cols, T* out) const {
-        const uint32_t tap = uint32_t(column % taps);
-        const int near = taps > 1 && int(tap) < order ? int(tap) : order;
-        int k = near;
-        if (taps == 1 && uint64_t(k) > column) k = int(column);
-        int j = 0;
-        for (; j < k; ++j) out[j] = T(n[i - 1 - uint64_t(j)]);
-        for (; j < near; ++j) out[j] = 0;
-        if (above) out[j++] = T(row ? n[i - cols] : 0);
-        if (beside) out[j++] = T(column >= taps ? n[i - taps] : 0);
-        return j;
-    }
-};
-
-// Tries a set of neighbours: sets the coefficients in m and returns the bits that they save.
-double try_prediction(const Sample& sample, const Geometry& g, Neighbours near, TensorModel* m) {
-    std::vector<Normal> systems(g.taps);
-    double values[kUnknowns];
-    for (const uint64_t row : sample.rows) {
-        const uint64_t start = row * g.cols, width = sample.width(row);
-        for (uint64_t column = 0; column < width; ++column) {
-            Normal& s = systems[column % g.taps];
-            const double y = sample.levels[start + column];
-            s.size = near.read(sample.levels, start + column, column, row, g.cols, values);
-            s.power += y * y;
-            for (int i = 0; i < s.size; ++i) {
-                s.b[i] += values[i] * y;
-                for (int j = 0; j <= i; ++j) s.a[i][j] += values[i] * values[j];
-            }
-        }
-    }
-    m->order = near.order, m->above = near.above, m->beside = near.beside;
-    m->coefficients.clear();
-    double saved = -kCoefficientCost;
-    const double share = double(g.count) / double(g.taps);
-    for (const Normal& s : systems) {
-        double x[kUnknowns];
-        if (s.size && !s.solve(x)) return -1;
-        double left = s.power;
-        int8_t rounded[kUnknowns];
-        for (int i = 0; i < s.size; ++i) {
-            rounded[i] = int8_t(std::lround(std::clamp(x[i] * (1 << kCoefficientBits), -127.0, 127.0)));
-            m->coefficients.push_back(rounded[i]);
-            saved -= kCoefficientCost;
-        }
-        for (int i = 0; i < s.size; ++i) {
-            const double ci = rounded[i] / double(1 << kCoefficientBits);
-            left += ci * (ci * s.a[i][i] - 2 * s.b[i]);
-            for (int j = 0; j < i; ++j)
-                left += 2 * ci * rounded[j] / double(1 << kCoefficientBits) * s.a[i][j];
-        }
-        const double floor = 0.1 * share;  // cells of a level's width: there is nothing to save below
-        if (s.power > floor) saved += share / 2 * std::log2(s.power / std::max(left, floor));
-    }
-    return saved;
-}
-
-void choose_prediction(const Sample& sample, const Geometry& g, TensorModel* m) {
-    m->order = 0, m->above = m->beside = false;
-    m->coefficients.clear();
-    if (g.count < 48) return;
-    // Correlations tell which neighbours are worth a look.
-    double power = 0, lag[kOrder + 1] = {}, above = 0, beside = 0;
-    const int lags =
-        int(std::min<uint64_t>(g.taps > 1 ? std::min<uint64_t>(g.taps - 1, kOrder) : kOrder, g.cols - 1));
-    for (const uint64_t row : sample.rows) {
-        const int32_t* n = sample.levels + row * g.cols;
-        const uint64_t width = sample.width(row);
-        for (uint64_t c = 0; c < width; ++c) {
-            const double y = n[c];
-            power += y * y;
-            for (int j = 1; j <= lags && uint64_t(j) <= c; ++j) lag[j] += y * n[c - uint64_t(j)];
-            if (row) above += y * n[int64_t(c) - int64_t(g.cols)];
-            if (g.taps > 1 && c >= g.taps) beside += y * n[c - g.taps];
-        }
-    }
-    const double significant = std::max(0.004, 10.0 / double(sample.size())) * power * power;
-    bool along = false;
-    for (int j = 1; j <= lags; ++j) along = along || lag[j] * lag[j] > significant;
-    const bool up = above * above > significant, left = beside * beside > significant;
-    TensorModel best = *m;
-    double most = 0;
-    for (const Neighbours near :
-         {Neighbours{lags, false, false, g.taps}, Neighbours{lags, up, left, g.taps},
-          Neighbours{0, up, left, g.taps}, Neighbours{std::min(lags, 2), up, left, g.taps}}) {
-        if (!(near.order && along) && !(near.above || near.beside)) continue;
-        TensorModel trial = *m;
-        const double saved = try_prediction(sample, g, near, &trial);
-        if (saved > most) most = saved, best = trial;
-    }
-    *m = best;
-}
 
 // log2 of the density of a shape at bins of log-distance, for all shapes.
 struct Densities {
@@ -264,6 +101,33 @@ struct Fit {
     bool rows = false, channels = false, near = false;
 };
 
+// The likeliest shape, and by how many eighths of an octave the scale moves for it. The likelihood has one
+// maximum over the shift, so the search climbs, from shape to shape.
+int likeliest(const Densities& densities, const std::array<double, kBins>& histogram, int* shape) {
+    std::vector<std::pair<int, double>> filled;
+    for (int b = 0; b < kBins; ++b)
+        if (histogram[size_t(b)] > 0) filled.emplace_back(b, histogram[size_t(b)]);
+    double best = 1e300;
+    int shift = 0, best_shift = 0;
+    for (int s = 0; s < kShapes; ++s) {
+        auto bits_at = [&](int by) {
+            double bits = s == 0 ? 0 : s == 16 ? 2 : 5;  // of the parameter itself
+            for (const auto& [bin, count] : filled) bits += count * densities.at(s, bin, by);
+            return bits;
+        };
+        if (s == 17 || s == 25) shift = 0;
+        double here = bits_at(shift);
+        for (const int way : {-1, 1})
+            for (; shift + way >= -16 && shift + way <= 8; shift += way) {
+                const double there = bits_at(shift + way);
+                if (there >= here) break;
+                here = there;
+            }
+        if (here < best) best = here, best_shift = shift, *shape = s;
+    }
+    return best_shift;
+}
+
 Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry& g, TensorModel* m) {
     const Neighbours near{m->order, m->above, m->beside, g.taps};
     std::vector<size_t> first(g.taps + 1, 0);
@@ -325,16 +189,7 @@ Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry&
             if (++tap == g.taps) tap = 0, ++channel;
         }
     }
-    double best = 1e300;
-    int shift = 0;
-    for (int s = 0; s < kShapes; ++s)
-        for (int by = -16; by <= 8; ++by) {
-            double bits = 0;
-            for (int b = 0; b < kBins; ++b)
-                if (histogram[size_t(b)] > 0) bits += histogram[size_t(b)] * densities.at(s, b, by);
-            bits += s == 0 ? 0 : s == 16 ? 2 : 5;  // of the parameter itself
-            if (bits < best) best = bits, m->shape = s, shift = by;
-        }
+    const int shift = likeliest(densities, histogram, &m->shape);
     for (int& l : m->scale) {
         l = std::clamp(l + 2 * shift, 0, kScales - 1);
         if (g.count < 256 && g.taps == 1) l &= ~1;  // few elements do not tell more
@@ -346,52 +201,78 @@ Fit fit_scales(const Densities& densities, const Sample& sample, const Geometry&
     return fit;
 }
 
-// Sets all but the prediction; returns the bits of a trial.
-double fit_rest(const WeightTables& tables, const Densities& densities, const Sample& sample,
-                const Geometry& g, const int32_t* levels, TensorModel* m) {
+// Models tried on the same elements.
+class Trials {
+  public:
+    Trials(const WeightTables& tables, const Geometry& g, const int32_t* levels)
+        : tables_(tables), g_(g), levels_(levels), count_(trial_size(g)) {}
+    double bits(const TensorModel& m) { return cost_of(tables_, m, g_, levels_, count_, &scratch_); }
+    // Replaces a model by another that is worth its while; `bits` are the first one's.
+    bool keep(const TensorModel& other, TensorModel* m, double* bits) {
+        const double found = this->bits(other);
+        if (found >= *bits - 4) return false;
+        *bits = found, *m = other;
+        return true;
+    }
+
+  private:
+    const WeightTables& tables_;
+    const Geometry& g_;
+    const int32_t* levels_;
+    uint64_t count_;
+    std::vector<int32_t> scratch_;
+};
+
+// Where the scale is about a level, the histogram of distances is too coarse: try.
+void refine_coarse(Trials* trials, TensorModel* m, double* bits) {
+    for (const int shape : {0, 8, 16, 28}) {
+        TensorModel other = *m;
+        other.shape = shape;
+        trials->keep(other, m, bits);
+    }
+    for (const int by : {8, 4, 2, -8, -4, -2, 1, -1})
+        for (bool again = true; again;) {
+            TensorModel other = *m;
+            for (int& l : other.scale) l = std::clamp(l + by, 0, kScales - 1);
+            again = trials->keep(other, m, bits);
+        }
+}
+
+void choose_gains(Trials* trials, const Fit& fit, TensorModel* m, double* bits) {
+    const TensorModel still = *m;
+    constexpr int gains[][3] = {{8, 0, 0}, {0, 8, 0},   {0, 0, 6},  {8, 8, 0},
+                                {6, 6, 6}, {12, 12, 0}, {12, 0, 4}, {0, 12, 4}};
+    for (const auto& gain : gains) {
+        if ((gain[0] && !fit.rows) || (gain[1] && !fit.channels) || (gain[2] && !fit.near)) continue;
+        for (const int shape : {still.shape, 0}) {
+            TensorModel other = still;
+            other.row = gain[0], other.channel = gain[1], other.near = gain[2], other.shape = shape;
+            trials->keep(other, m, bits);
+            if (!still.shape) break;
+        }
+    }
+}
+
+// Sets all but the prediction.
+void fit_rest(Trials* trials, const Densities& densities, const Sample& sample, const Geometry& g,
+              TensorModel* m) {
     m->row = m->channel = m->near = 0;
     const Fit fit = fit_scales(densities, sample, g, m);
-    std::vector<int32_t> scratch;
-    const uint64_t trial = trial_size(g);
-    double best = cost_of(tables, *m, g, levels, trial, &scratch);
-    auto keep = [&](const TensorModel& other) {
-        const double bits = cost_of(tables, other, g, levels, trial, &scratch);
-        const bool better = bits < best - 4;
-        if (better) best = bits, *m = other;
-        return better;
-    };
-    // Where the scale is about a level, the histogram of distances is too coarse: try.
     const int least = *std::min_element(m->scale.begin(), m->scale.end());
-    const bool coarse =
-        least < kScaleOrigin + (m->lattice == Lattice::odd || m->lattice == Lattice::zero ? 48 : 32);
-    if (coarse && g.count >= 64) {
-        for (const int shape : {0, 8, 16, 28}) {
-            TensorModel other = *m;
-            other.shape = shape;
-            keep(other);
-        }
-        for (const int by : {8, 4, 2, -8, -4, -2, 1, -1})
-            for (bool again = true; again;) {
-                TensorModel other = *m;
-                for (int& l : other.scale) l = std::clamp(l + by, 0, kScales - 1);
-                again = keep(other);
-            }
-    }
-    if (g.count >= 256 && (fit.rows || fit.channels || fit.near)) {
-        const TensorModel still = *m;
-        constexpr int gains[][3] = {{8, 0, 0}, {0, 8, 0},   {0, 0, 6},  {8, 8, 0},
-                                    {6, 6, 6}, {12, 12, 0}, {12, 0, 4}, {0, 12, 4}};
-        for (const auto& gain : gains) {
-            if ((gain[0] && !fit.rows) || (gain[1] && !fit.channels) || (gain[2] && !fit.near)) continue;
-            for (const int shape : {still.shape, 0}) {
-                TensorModel other = still;
-                other.row = gain[0], other.channel = gain[1], other.near = gain[2], other.shape = shape;
-                keep(other);
-                if (!still.shape) break;
-            }
-        }
-    }
-    return best;
+    const bool coarse = g.count >= 64 && least < kScaleOrigin + (m->dependent() ? 48 : 32);
+    const bool varies = g.count >= 256 && (fit.rows || fit.channels || fit.near);
+    if (!coarse && !varies) return;
+    double bits = trials->bits(*m);
+    if (coarse) refine_coarse(trials, m, &bits);
+    if (varies) choose_gains(trials, fit, m, &bits);
+}
+
+TensorModel flags_model(const TensorModel& m, const Geometry& g) {
+    TensorModel flags;
+    flags.kind = m.kind, flags.lattice = m.lattice, flags.trellis = m.trellis, flags.step = m.step;
+    flags.error = m.error, flags.centre = m.centre, flags.bins = true;
+    flags.scale.assign(g.taps, 0);
+    return flags;
 }
 
 }  // namespace
@@ -399,32 +280,26 @@ double fit_rest(const WeightTables& tables, const Densities& densities, const Sa
 void fit_model(const WeightTables& tables, const Geometry& g, const int32_t* levels, TensorModel* m) {
     static const Densities densities(tables);
     const Sample sample(g, levels);
+    Trials trials(tables, g, levels);
     choose_prediction(sample, g, m);
+    TensorModel apart = *m;
+    fit_rest(&trials, densities, sample, g, m);
+    const bool dependent = m->lattice == Lattice::zero;
+    if (m->lattice == Lattice::odd || (dependent && m->centre)) return;
     uint64_t zeros = 0;
     for (const uint64_t row : sample.rows)
         for (uint64_t c = 0; c < sample.width(row); ++c)
             zeros += sample.levels[row * g.cols + c] == -m->centre;
-    const bool dependent = m->lattice == Lattice::zero;
-    const bool possible =
-        m->lattice != Lattice::odd && !(dependent && m->centre) && zeros * 20 > sample.size();
-    const TensorModel predicted = *m;
-    double least = fit_rest(tables, densities, sample, g, levels, m);
-    if (possible) {
-        TensorModel apart = predicted;
-        apart.spike = true;
-        const double bits = fit_rest(tables, densities, sample, g, levels, &apart);
-        if (bits < least) least = bits, *m = apart;
-    }
+    const bool many = zeros * 20 > sample.size();
     const bool small = *std::min_element(m->scale.begin(), m->scale.end()) < kScaleOrigin + 16 * 3;
-    if (small && (m->lattice == Lattice::plain || (dependent && !m->centre))) {
-        TensorModel flags;
-        flags.kind = m->kind, flags.lattice = m->lattice, flags.trellis = m->trellis, flags.step = m->step;
-        flags.error = m->error, flags.centre = m->centre, flags.bins = true;
-        flags.scale.assign(g.taps, 0);
-        std::vector<int32_t> scratch;
-        const double bits = cost_of(tables, flags, g, levels, trial_size(g), &scratch);
-        if (bits < least) *m = flags;
+    if (!many && !small) return;
+    double bits = trials.bits(*m);
+    if (many) {
+        apart.spike = true;
+        fit_rest(&trials, densities, sample, g, &apart);
+        trials.keep(apart, m, &bits);
     }
+    if (small && m->lattice != Lattice::floor) trials.keep(flags_model(*m, g), m, &bits);
 }
 
 double model_bits(const WeightTables& tables, const TensorModel& m, const Geometry& g,

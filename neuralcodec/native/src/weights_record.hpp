@@ -1,6 +1,7 @@
 // A record of a weights file: tensors whose bytes become parameters, stored bytes and coded blocks.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -12,6 +13,12 @@
 namespace neuralcodec {
 
 constexpr uint64_t kBlockElements = 1 << 16;
+constexpr uint64_t kPlaneLimit = uint64_t(1) << 27;  // elements of a tensor that is coded by its planes
+
+// Elements of a block of a tensor that has a record of its own.
+inline uint64_t block_size(const Geometry& g) {
+    return std::max<uint64_t>(1, kBlockElements / g.cols) * g.cols;
+}
 
 struct TensorType {
     int width;     // bytes of an element
