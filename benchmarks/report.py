@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and the figures in docs/queries.md, from result files.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and the figures in queries.md and weights.md.
 
 So every figure there is a measured one.
 
@@ -13,11 +13,12 @@ from typing import Any
 
 import comparison_page
 import rd_page
+import weights_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 MODELS = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
-QUERIES = DOCS / "queries.md"
+QUERIES, WEIGHTS = DOCS / "queries.md", DOCS / "weights.md"
 FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -243,15 +244,22 @@ def inpainting() -> str:
     return "\n".join(lines)
 
 
+def framed(path: Path, text: str) -> str:
+    """A page with a text in the place of its figures."""
+    before, rest = path.read_text().split(FIRST)
+    return f"{before}{FIRST}{text}{LAST}{rest.partition(LAST)[2]}"
+
+
 def pages() -> dict[Path, str]:
     """What each page must be."""
-    before, rest = QUERIES.read_text().split(FIRST)
-    after = rest.partition(LAST)[2]
+    weights = json.loads((HERE / "weights_rate.json").read_text())
+    weights["figures"]["load"] = weights["load_average"][0]
     return {
         DOCS / "results.md": page(),
         DOCS / "comparison.md": comparison_page.page(),
         DOCS / "rate-distortion.md": rd_page.page(),
-        QUERIES: f"{before}{FIRST}{inpainting()}{LAST}{after}",
+        QUERIES: framed(QUERIES, inpainting()),
+        WEIGHTS: framed(WEIGHTS, weights_page.figures(weights["figures"])),
     }
 
 

@@ -61,17 +61,17 @@ def _parts() -> State:
     rng = np.random.default_rng(6)
     small = rng.normal(size=(40, 40)).astype(np.float32)
     beside = np.cumsum(rng.normal(size=(8, 30, 2, 2)), axis=1)
-    return {
+    state: State = {
         "coarse": 0.15 * small,
         "coarser": 0.6 * rng.laplace(size=(40, 40)).astype(np.float32),
         "columns": small * np.exp2(2 * rng.normal(size=40)).astype(np.float32),
         "above": np.cumsum(small, axis=0),
         "beside": beside.astype(np.float32),
         "half in single": np.where(small > 0.5, small, small[::-1]).astype(np.float16).astype(np.float32)[0],
-        "near": (np.exp2(np.cumsum(0.5 * rng.normal(size=1600)) % 8) * small.ravel())
-        .astype(np.float32)
-        .reshape(8, 200),
     }
+    scales = np.exp2(np.cumsum(0.5 * rng.normal(size=1600)) % 8)
+    state["near"] = (scales * small.ravel()).astype(np.float32).reshape(8, 200)
+    return state
 
 
 def _bfloat16() -> WeightSource:

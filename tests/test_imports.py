@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {*CODING, "archives", "info"},
     "signals": {"errors", "container.files"},
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
-    "__init__": {"errors", "api", "info"},
+    "__init__": {"errors", "api", "info", "weights"},
     "__main__": {"cli"},
     "cli": {
         *CODING,

@@ -106,7 +106,7 @@ class WeightCoder:
         only_measure: bool,
         threads: int,
         simd: str,
-    ) -> tuple[bytes, bytes, list[bytes], list[tuple[int, float, float, bytes | None]]]: ...
+    ) -> tuple[bytes, bytes, list[bytes], list[tuple[int, float, float, NDArray[Any] | None]]]: ...
     def decode(
         self,
         parameters: bytes,

@@ -109,7 +109,9 @@ def encode_body(
     power, noise = [report[1] for report in reports], [report[2] for report in reports]
     if trial:
         return Coded(b"", b"", power, noise)
-    wanted = [one.data if report[3] is None else report[3] for one, report in zip(data, reports, strict=True)]
+    wanted = [
+        (one if report[3] is None else report[3]).data for one, report in zip(data, reports, strict=True)
+    ]
     checksum = crc32(*wanted)
     parts = [
         _packed(stored),

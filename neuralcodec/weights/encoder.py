@@ -226,11 +226,13 @@ class WeightsEncoder:
                 aims = [aim_of(spec, settings) for spec in group.specs]
                 if trial and FILE_STEP not in aims:
                     continue
-                data = self._read(group, aims, trial=trial)
                 large = len(group.specs) == 1 and group.specs[0].count > BLOCK
-                if large or len(waiting) >= self._threads:
+                if (
+                    large or len(waiting) >= self._threads
+                ):  # a large one alone: its blocks are coded side by side
                     yield from ((one, of, job.result()) for one, of, job in waiting)
                     waiting = []
+                data = self._read(group, aims, trial=trial)
                 job = pool.submit(
                     encode_body,
                     group.specs,
@@ -367,4 +369,5 @@ def is_finite(values: Bytes, spec: TensorSpec) -> bool:
     kind = spec.type
     bits = values.view(f"<u{kind.width}")
     exponent = ((1 << (8 * kind.width - 1 - kind.mantissa)) - 1) << kind.mantissa
-    return not bool(((bits & exponent) == exponent).any())
+    parts = (bits[start : start + SAMPLE] for start in range(0, len(bits), SAMPLE))
+    return not any(bool(((part & exponent) == exponent).any()) for part in parts)

@@ -89,11 +89,17 @@ class WeightCoder {
         }
         nb::list blocks, reports;
         for (const auto& b : record.blocks) blocks.append(to_bytes(b));
-        for (const TensorReport& r : record.reports)
-            reports.append(nb::make_tuple(int(r.model.kind), r.power, r.noise,
-                                          r.decoded.empty() || only_measure
-                                              ? nb::object(nb::none())
-                                              : nb::object(to_bytes(r.decoded))));
+        for (TensorReport& r : record.reports) {
+            nb::object decoded = nb::none();
+            if (!r.decoded.empty() && !only_measure) {  // the bytes move, for they may be many
+                auto* kept = new std::vector<uint8_t>(std::move(r.decoded));
+                nb::capsule owner(kept,
+                                  [](void* p) noexcept { delete static_cast<std::vector<uint8_t>*>(p); });
+                const size_t size = kept->size();
+                decoded = nb::cast(nb::ndarray<nb::numpy, uint8_t>(kept->data(), 1, &size, owner));
+            }
+            reports.append(nb::make_tuple(int(r.model.kind), r.power, r.noise, decoded));
+        }
         return nb::make_tuple(to_bytes(record.parameters), to_bytes(record.stored), blocks, reports);
     }
 

@@ -19,6 +19,7 @@ constexpr double kDependentGain[9] = {0, 0, 1.256, 1.285, 1.303, 1.322, 1.337, 1
 constexpr double kZeroLattice = 0.85;
 constexpr double kSparse = 0.05;
 constexpr int kOutlierOctaves = 16;
+constexpr uint64_t kLeastModelled = 16, kLeastPlanes = 512;  // bytes of a tensor
 constexpr double kFewLevels = 1.5, kFewPrice = 1.6;
 constexpr double kPlainPrice = 0.6;  // of a bit in scalar quantisation, against dependent
 
@@ -273,22 +274,26 @@ std::vector<uint8_t> plane_bodies(const TensorInput& t) {
     return out;
 }
 
+// Bytes of the planes of a tensor; of a large one, as many as those of its first rows let expect.
+double expected_planes(const TensorInput& t) {
+    TensorInput part = t;
+    const double whole = double(t.geometry.count);
+    if (t.geometry.count > 4 * kBlockElements) part.geometry.count = block_size(t.geometry);
+    return double(plane_bodies(part).size()) * whole / double(part.geometry.count);
+}
+
 // How a tensor is coded without loss: the shortest of its bytes, their planes, and a model of its values.
 std::vector<int32_t> choose_lossless(const WeightTables& tables, const TensorInput& t, TensorModel* model,
                                      std::vector<uint8_t>* stored) {
     const uint64_t raw = t.geometry.count * uint64_t(t.type.width);
-    double bits = 8.0 * double(raw);
-    stored->assign(t.data, t.data + raw);
-    model->kind = Kind::stored;
-    std::vector<int32_t> levels;
-    if (raw <= 16) return {};
-    TensorModel coded;
-    double rest = 0;
+    double bits = 8.0 * double(raw), rest = 0;
     bool fits = false;
-    if (t.type.integer) {
+    std::vector<int32_t> levels;
+    TensorModel coded;
+    if (raw > kLeastModelled && t.type.integer) {
         coded.kind = Kind::integers;
         fits = integer_levels(t, &levels, &coded.centre);
-    } else if (t.type.mantissa) {
+    } else if (raw > kLeastModelled && t.type.mantissa) {
         coded.kind = Kind::floats;
         coded.lattice = Lattice::floor;
         fits = float_levels(t, &levels, &coded, &rest);
@@ -297,13 +302,9 @@ std::vector<int32_t> choose_lossless(const WeightTables& tables, const TensorInp
         fit_model(tables, t.geometry, levels.data(), &coded);
         if (coded.spike) coded.zeros = 0;
         const double expected = model_bits(tables, coded, t.geometry, levels.data()) + rest + 64;
-        if (expected < bits) {
-            bits = expected, *model = coded;
-            stored->clear();
-        }
+        if (expected < bits) bits = expected, *model = coded;
     }
-    if (raw >= 512 && t.geometry.count <= kPlaneLimit &&
-        (bits > 4.0 * double(raw) || t.type.integer || !fits)) {
+    if (raw >= kLeastPlanes && t.geometry.count <= kPlaneLimit && 8 * expected_planes(t) < bits) {
         std::vector<uint8_t> planes = plane_bodies(t);
         if (8.0 * double(planes.size()) < bits) {
             *model = TensorModel{};
@@ -311,7 +312,8 @@ std::vector<int32_t> choose_lossless(const WeightTables& tables, const TensorInp
             *stored = std::move(planes);
         }
     }
-    return levels;
+    if (model->kind == Kind::stored) stored->assign(t.data, t.data + raw);
+    return model->kind == Kind::integers ? std::move(levels) : std::vector<int32_t>{};
 }
 
 }  // namespace
