@@ -16,8 +16,9 @@ def figures(result: dict[str, Any]) -> str:
     versions = result["rivals"]
     lines = [
         "Written by `python benchmarks/report.py` from `benchmarks/weights_rate.json`: a ResNet-56 trained on "
-        f"CIFAR-100, {result['file']['parameters']:,} parameters, {result['file']['bytes']:,} bytes in single precision; nncodec "
-        f"{versions['nncodec']} and ZipNN {versions['zipnn']} in the same run. Our files hold names, metadata and the "
+        f"CIFAR-100, {result['file']['parameters']:,} parameters, {result['file']['bytes']:,} bytes in single "
+        f"precision; nncodec {versions['nncodec']} and ZipNN {versions['zipnn']} in the same run. Our files hold "
+        "names, metadata and the "
         "integer tensors besides; theirs are of the floating tensors alone. SQNR is that of the tensors of two or more "
         "dimensions, measured on what was decoded, and never below nncodec's. 1-D tensors are within 1e-4 of their "
         "norm (nncodec's are finer, at about 26 bits a value).",

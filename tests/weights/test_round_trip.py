@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_circuits import kernel_paths
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -130,3 +131,15 @@ def test_nonfinite_values(value: float) -> None:
     back = decompress_weights(compress_weights(state, sqnr=20, keep_nonfinite=True))
     assert back["fc.weight"].tobytes() == state["fc.weight"].tobytes()
     assert not np.array_equal(back["conv.weight"], state["conv.weight"])
+
+
+@pytest.mark.parametrize("states", [4, 8, 16, 32, 64, 128, 256])
+@pytest.mark.parametrize("sqnr", [3, 30])
+def test_bytes_do_not_depend_on_the_instruction_set(
+    states: int, sqnr: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = set()
+    for path in kernel_paths():
+        monkeypatch.setenv("NEURALCODEC_SIMD", path)
+        files.add(compress_weights(network(), sqnr=sqnr, states=states))
+    assert len(files) == 1
