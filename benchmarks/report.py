@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries.md, layers.md and recombiner.md.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries, layers, recombiner and weights.
 
 So every figure there is a measured one.
 
@@ -15,11 +15,13 @@ import comparison_page
 import layers_page
 import rd_page
 import recombiner_page
+import weights_page
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 MODELS = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
 QUERIES, LAYERS, RECOMBINER = DOCS / "queries.md", DOCS / "layers.md", DOCS / "recombiner.md"
+WEIGHTS = DOCS / "weights.md"
 FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -247,6 +249,8 @@ def inpainting() -> str:
 
 def pages() -> dict[Path, str]:
     """What each page must be."""
+    weights = json.loads((HERE / "weights_rate.json").read_text())
+    weights["figures"]["load"] = weights["load_average"][0]
     return {
         DOCS / "results.md": page(),
         DOCS / "comparison.md": comparison_page.page(),
@@ -254,6 +258,7 @@ def pages() -> dict[Path, str]:
         QUERIES: between_marks(QUERIES, inpainting()),
         LAYERS: between_marks(LAYERS, layers_page.text()),
         RECOMBINER: between_marks(RECOMBINER, "\n".join(recombiner_page.figures())),
+        WEIGHTS: between_marks(WEIGHTS, weights_page.figures(weights["figures"])),
     }
 
 

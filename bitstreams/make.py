@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from make_models import MODELS
 from make_representations import REPRESENTATIONS, waves
+from make_weights import WEIGHTS, make
 from numpy.typing import NDArray
 
 import neuralcodec
@@ -28,6 +29,7 @@ from neuralcodec.codec import codec_for
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.files import BufferSource
 from neuralcodec.container.single import read_single
+from neuralcodec.weights import WeightsReader
 
 HERE = Path(__file__).parent
 MANIFEST = HERE / "manifest.json"
@@ -225,13 +227,15 @@ def main() -> int:
         _make_file(name, seed, manifest["files"])
     for seed, name in enumerate(LOSSY):
         _make_lossy(name, seed, manifest["files"])
+    for name in WEIGHTS:
+        _make_weights(name, manifest.setdefault("weights", {}))
     MANIFEST.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return 0
 
 
 def _faults(manifest: dict[str, Any]) -> list[str]:
     """Return what is wrong with the files that exist."""
-    listed = {**manifest["models"], **manifest["files"]}
+    listed = {**manifest["models"], **manifest["files"], **manifest.get("weights", {})}
     there = {str(p.relative_to(HERE)) for pattern in ("*.ncz", "models/*.ncm") for p in HERE.glob(pattern)}
     faults = [f"{name} is listed but gone; restore it" for name in sorted(set(listed) - there)]
     faults += [f"{name} is not listed" for name in sorted(there - set(listed))]
@@ -316,6 +320,20 @@ def _indices(codec: Any, data: bytes, archive: bool) -> bytes:
             bytes(codec.checked(np.empty((c.n, *kind.shape), kind.dtype), c.groups, reader.group))
             for c in chunks
         )
+
+
+def _make_weights(name: str, entries: dict[str, Any]) -> None:
+    path = f"{name}.ncz"
+    if path in entries:
+        return
+    data = make(name)
+    _write(path, data)
+    digest = hashlib.sha256()
+    with WeightsReader(data) as reader:
+        for _, one, _ in reader.tensors():
+            digest.update(one.data)
+        tensors = {spec.name: [spec.type.name, list(spec.shape)] for spec in reader.index.specs}
+    entries[path] = {"sha256": _sha256(data), "samples": digest.hexdigest(), "tensors": tensors}
 
 
 def _metadata(recipe: Recipe) -> str | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         repair_archive,
     )
     from neuralcodec.info import read_info
+    from neuralcodec.weights import compress_weights, decompress_weights
 
 __version__ = "0.1.0.dev0"
 
@@ -35,11 +36,13 @@ __all__ = [
     "compress",
     "compress_many",
     "compress_stream",
+    "compress_weights",
     "create_archive",
     "decode_file",
     "decompress",
     "decompress_many",
     "decompress_stream",
+    "decompress_weights",
     "errors",
     "list_models",
     "load_model",
@@ -48,7 +51,11 @@ __all__ = [
     "repair_archive",
 ]
 
-_MODULES = dict.fromkeys(__all__, "neuralcodec.api") | {"read_info": "neuralcodec.info"}
+_MODULES = dict.fromkeys(__all__, "neuralcodec.api") | {
+    "read_info": "neuralcodec.info",
+    "compress_weights": "neuralcodec.weights",
+    "decompress_weights": "neuralcodec.weights",
+}
 
 
 def __getattr__(name: str) -> Any:

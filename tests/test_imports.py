@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "container": {*FOUNDATION, "entropy.tensor"},
     "artifact": {*FOUNDATION, "container", "entropy.tensor"},
     "circuits": {*BYTES, "entropy", "signals.arrays"},
+    "weights": {*BYTES, "entropy"},
     "codec": {"errors", "artifact", "container"},
     "recombiner": {*BYTES, "entropy"},
     "codecs": {*BYTES, "codec", "circuits", "recombiner", "entropy"},
@@ -35,11 +36,22 @@ ALLOWED: dict[str, set[str]] = {
     "api": {*CODING, "archives", "info"},
     "signals": {"errors", "container.files"},
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
-    "__init__": {"errors", "api", "info"},
+    "__init__": {"errors", "api", "info", "weights"},
     "__main__": {"cli"},
     "cli": {
         *CODING,
-        *("", "__init__", "api", "archives", "info", "circuits", "recombiner", "signals", "evaluation"),
+        *(
+            "",
+            "__init__",
+            "api",
+            "archives",
+            "info",
+            "circuits",
+            "recombiner",
+            "signals",
+            "evaluation",
+            "weights",
+        ),
     },
 }
 HEAVY = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 VERBS = (
     *("encode", "decode", "info", "verify", "repair", "models", "train", "sample", "complete"),
-    *("data", "eval", "report", "bd", "compare"),
+    *("weights", "data", "eval", "report", "bd", "compare"),
 )
 
 

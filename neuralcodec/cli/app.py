@@ -19,6 +19,7 @@ Examples:
   neuralcodec decode digit.ncz                   writes digit.png
   neuralcodec encode scans/ -m my.ncm -o s.ncz   one archive of a folder
   neuralcodec models                             the models that are here
+  neuralcodec weights encode net.safetensors     writes net.ncz: a network's weights
   neuralcodec eval --data kodak -c jpeg -c avif -o out   files, quality, time, and a report
 
 `neuralcodec VERB --help` tells more of each verb. Exit codes: 0 all went well, 1 `verify` found damage, or

@@ -104,7 +104,9 @@ def read_manifest(path: str) -> list[Entry]:
     try:
         with open(path, encoding="utf-8") as file:
             manifest = json.load(file)
-        items = [*manifest.get("models", {}).items(), *manifest["files"].items()]
+        items = [item for part in ("models", "weights") for item in manifest.get(part, {}).items()] + list(
+            manifest["files"].items()
+        )
         return [_entry(os.path.dirname(path), name, item) for name, item in items]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnsupportedInput(f"{path} is not a manifest: {type(error).__name__}: {error}") from None
@@ -148,6 +150,9 @@ def check(entry: Entry, model: str | None = None, threads: int | None = None) ->
         kind = _kind(entry.path)
         if kind == "model":
             found["identity"] = _check_model(entry.path)
+            signals = None
+        elif kind == "weights":
+            found["samples"] = _check_weights(entry.path, threads)
             signals = None
         else:
             signals, facts = _decode(entry.path, kind, entry.model or model, threads)
@@ -194,7 +199,7 @@ def _file_digest(path: str) -> str:
 def _kind(path: str) -> str:
     """Tell what a file is by its first bytes."""
     from neuralcodec.artifact import MAGIC as MODEL
-    from neuralcodec.container.header import ARCHIVE, MAGIC
+    from neuralcodec.container.header import ARCHIVE, MAGIC, WEIGHTS
 
     with open(path, "rb") as file:
         head = file.read(6)
@@ -202,6 +207,8 @@ def _kind(path: str) -> str:
         return "model"
     if not head.startswith(MAGIC):
         raise NotNeuralCodecFile("it does not start like a neuralcodec file")
+    if len(head) == 6 and head[5] == WEIGHTS:
+        return "weights"
     return "archive" if len(head) == 6 and head[5] & ARCHIVE else "single"
 
 
@@ -212,6 +219,17 @@ def _check_model(path: str) -> str:
     artifact = read_artifact(path)
     codec_for(artifact.family).load(artifact)
     return artifact.identity.hex()
+
+
+def _check_weights(path: str, threads: int | None) -> str:
+    """Decode all tensors; return the SHA-256 of their bytes, in order."""
+    from neuralcodec.weights import WeightsReader
+
+    digest = hashlib.sha256()
+    with WeightsReader(path, threads=threads) as reader:
+        for _, data, _ in reader.tensors():
+            digest.update(data.data)
+    return digest.hexdigest()
 
 
 def _decode(path: str, kind: str, model: str | None, threads: int | None) -> tuple[int, dict[str, Any]]:

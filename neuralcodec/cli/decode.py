@@ -148,10 +148,13 @@ def _head(data: str | bytes) -> bytes:
 def _check_kind(file: str, data: str | bytes) -> None:
     """Refuse model files, and signals that are not compressed, with what to do instead."""
     from neuralcodec.artifact import MAGIC as MODEL
+    from neuralcodec.container.header import is_weights
 
     head = _head(data)
     if head.startswith(MODEL):
         raise UnsupportedInput(f"{file} is a model file: decode takes a .ncz file, and this one with -m")
+    if is_weights(head):
+        raise UnsupportedInput(f"{file} holds the weights of a network: use `neuralcodec weights decode`")
     if head.startswith(_SIGNALS):
         raise UnsupportedInput(f"{file} is not a neuralcodec file: to compress it, use encode")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from neuralcodec.info import Info
 
 SHORT_HELP = "Tell what a file holds."
-HELP = """Tell what a .ncz file, an archive or a .ncm model file holds, without decoding it.
+HELP = """Tell what a .ncz file, an archive, a file of weights or a .ncm model file holds.
 
 \b
 Examples:
@@ -27,10 +27,16 @@ def info(
     json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
+    from neuralcodec.container.header import is_weights
     from neuralcodec.info import read_info
     from neuralcodec.signals.outputs import is_special
     from neuralcodec.signals.sources import read_bytes
 
+    if file != "-" and not is_special(file) and is_weights(_head(file)):
+        from neuralcodec.cli.weights import info as weights_info
+
+        weights_info(file, json)
+        return
     found = read_info(read_bytes(file) if file == "-" or is_special(file) else file)
     facts = describe(found)
     if json:
@@ -38,6 +44,11 @@ def info(
     else:
         for line in _lines(file, found, facts):
             echo(line)
+
+
+def _head(file: str) -> bytes:
+    with open(file, "rb") as stream:
+        return stream.read(6)
 
 
 def describe(found: "Info") -> dict[str, Any]:

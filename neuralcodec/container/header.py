@@ -13,7 +13,10 @@ KIND = "neuralcodec file"
 ARCHIVE, SIGNAL, SECTIONS = 1, 2, 4
 CODEC_SHIFT = 4
 PREFIX_BYTES = 4
-CODEC_CODES = {"pc": 1, "recombiner": 2}
+CODEC_CODES = {"pc": 1, "recombiner": 2, "weights": 3}
+WEIGHTS = CODEC_CODES["weights"] << CODEC_SHIFT
+"""The flags of a weights file, which is laid out in a way of its own (docs/format.md, section 10)."""
+
 CODEC_MAX_SAMPLES = {"pc": 65_536}
 
 
@@ -105,3 +108,8 @@ def _read_codec(code: int, reader: Reader) -> str:
     if name in CODEC_CODES:
         raise reader.fault(f"the codec {name!r} must be written as {CODEC_CODES[name]}")
     return name
+
+
+def is_weights(head: bytes) -> bool:
+    """Tell by its first six bytes whether a file holds the weights of a network."""
+    return len(head) >= 6 and head.startswith(MAGIC) and head[4] == VERSION and head[5] == WEIGHTS

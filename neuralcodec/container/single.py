@@ -53,6 +53,8 @@ def read_single(data: Buffer) -> SingleFile:
     header, archive = Header.read(reader)
     if archive:
         raise UnsupportedInput(f"this {KIND} is an archive: open it with open_archive or decompress_many")
+    if header.codec == "weights":
+        raise UnsupportedInput(f"this {KIND} holds the weights of a network: decompress_weights reads it")
     head = bytes(reader.view[: reader.position])
     reader.section = "payload"
     payload = reader.take(max(reader.remaining - CRC_BYTES, 0), "the payload")

@@ -26,6 +26,7 @@ __all__ = [
     "CircuitKernel",
     "Learner",
     "decode_tensor",
+    "decode_weights",
     "encode_tensor",
     "maximisation",
     "pack_transitions",
@@ -36,6 +37,8 @@ __all__ = [
     "siren_gradient",
     "siren_outputs",
     "thread_count",
+    "weight_coder",
+    "weight_models",
 ]
 
 
@@ -403,3 +406,41 @@ def siren_gradient(
         list(widths), features, own, parameters, target, thread_count(threads)
     )
     return error, own_gradient, gradient
+
+
+def weight_coder(gaussian: NDArray[Any], laplace: NDArray[Any]) -> Any:
+    """Coder of weights (docs/format.md, section 10) over the shipped tails of two distributions."""
+    return _native.WeightCoder(
+        np.ascontiguousarray(gaussian, dtype=np.uint32), np.ascontiguousarray(laplace, dtype=np.uint32)
+    )
+
+
+def decode_weights(
+    coder: Any,
+    parameters: bytes,
+    stored: bytes,
+    blocks: Sequence[bytes],
+    layouts: Sequence[tuple[int, ...]],
+    step: float,
+    threads: int,
+    section: str,
+) -> list[tuple[NDArray[np.uint8], int]]:
+    """Bytes of each tensor of a record, and the bits that it takes of the blocks and stored bytes.
+
+    Raises:
+        CorruptFile: the parts break a rule of the format; it names `section`.
+    """
+    try:
+        return list(coder.decode(parameters, stored, list(blocks), list(layouts), step, threads))
+    except ValueError as error:
+        raise CorruptFile(str(error), section) from None
+
+
+def weight_models(
+    coder: Any, parameters: bytes, layouts: Sequence[tuple[int, ...]], section: str
+) -> list[dict[str, Any]]:
+    """Parameters of each tensor of a record; errors as above."""
+    try:
+        return list(coder.models(parameters, list(layouts)))
+    except ValueError as error:
+        raise CorruptFile(str(error), section) from None

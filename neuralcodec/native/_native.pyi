@@ -108,3 +108,27 @@ def siren_gradient(
     target: NDArray[Any],
     threads: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+
+class WeightCoder:
+    def __init__(self, gaussian: NDArray[Any], laplace: NDArray[Any]) -> None: ...
+    def encode(
+        self,
+        tensors: list[tuple[Any, ...]],
+        step: float,
+        bound: float,
+        trellis: int,
+        price: float,
+        only_measure: bool,
+        threads: int,
+        simd: str,
+    ) -> tuple[bytes, bytes, list[bytes], list[tuple[int, float, float, NDArray[Any] | None]]]: ...
+    def decode(
+        self,
+        parameters: bytes,
+        stored: bytes,
+        blocks: list[bytes],
+        tensors: list[tuple[Any, ...]],
+        step: float,
+        threads: int,
+    ) -> list[tuple[NDArray[Any], int]]: ...
+    def models(self, parameters: bytes, tensors: list[tuple[Any, ...]]) -> list[dict[str, Any]]: ...

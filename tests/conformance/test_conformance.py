@@ -30,7 +30,7 @@ from neuralcodec.native import decode_tensor, encode_tensor
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 MANIFEST: dict[str, dict[str, dict[str, Any]]] = json.loads((BITSTREAMS / "manifest.json").read_text())
-SCRIPTS = {"make.py", "make_models.py", "make_representations.py", "manifest.json"}
+SCRIPTS = {"make.py", "make_models.py", "make_representations.py", "make_weights.py", "manifest.json"}
 LOSSY = {name: entry for name, entry in MANIFEST["files"].items() if "reconstruction" in entry}
 Array = NDArray[Any]
 goldens = pytest.mark.parametrize("name", sorted(MANIFEST["files"].keys() - LOSSY.keys()))
@@ -53,11 +53,15 @@ def test_every_golden_file_is_there_and_listed() -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     arrays = {entry["reconstruction"] for entry in LOSSY.values()}
-    assert there == {*MANIFEST["files"], *MANIFEST["models"], *arrays, *SCRIPTS}
+    assert there == {*MANIFEST["files"], *MANIFEST["models"], *MANIFEST["weights"], *arrays, *SCRIPTS}
 
 
 def test_golden_files_have_not_changed() -> None:
-    for name, entry in (*MANIFEST["files"].items(), *MANIFEST["models"].items()):
+    for name, entry in (
+        *MANIFEST["files"].items(),
+        *MANIFEST["models"].items(),
+        *MANIFEST["weights"].items(),
+    ):
         assert sha256((BITSTREAMS / name).read_bytes()) == entry["sha256"], name
 
 

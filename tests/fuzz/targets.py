@@ -27,12 +27,16 @@ from neuralcodec.container import archive, chunk, primitives, salvage, single
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.files import BufferSource
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
-from neuralcodec.errors import NeuralCodecError
-from neuralcodec.native import decode_tensor
+from neuralcodec.errors import CorruptFile, NeuralCodecError
+from neuralcodec.native import decode_tensor, decode_weights
+from neuralcodec.weights import WeightsReader, coder, compress_weights, layout
+from neuralcodec.weights.dtypes import of_numpy
+from neuralcodec.weights.safetensors_format import read_layout
+from neuralcodec.weights.tensors import TensorSpec
 
 CHECKED, OPEN = b"\0", b"\1"
 ZEROS = bytes(4)
-MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single)
+MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single, coder, layout)
 
 
 @dataclass(frozen=True)
@@ -185,11 +189,82 @@ def read_tensor(data: bytes) -> None:
         assert np.array_equal(matrix, expected)
 
 
+def read_weights(data: bytes) -> None:
+    with WeightsReader(data, threads=1) as opened:
+        if sum(spec.nbytes for spec in opened.index.specs) < 2**22:
+            lost: list[CorruptFile] = []
+            for spec, one, _ in opened.tensors(skip_damaged=lost):
+                assert len(one) == spec.nbytes
+
+
+def write_weights() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    state = {
+        "w": rng.normal(size=(6, 2, 3, 3)).astype(np.float32),
+        "b": rng.normal(size=9).astype(np.float32),
+        "n": rng.integers(-2, 3, (5, 20)).astype(np.int8),
+        "r": rng.integers(0, 255, (20, 30), np.uint8),
+        "z": np.where(rng.random((9, 9)) < 0.8, 0, 1.5).astype(np.float16),
+    }
+    return [compress_weights(state), *(compress_weights(state, sqnr=one, states=4) for one in (2, 30))]
+
+
+WEIGHTS = {
+    "w": np.random.default_rng(0).normal(size=(5, 4, 2, 2)).astype(np.float32),
+    "i": np.random.default_rng(1).integers(-3, 4, (9, 6)).astype(np.int8),
+    "f": np.where(np.arange(60) % 3, 0, np.random.default_rng(2).normal(size=60)).astype(np.float16),
+}
+SPECS = [TensorSpec(name, of_numpy(array.dtype, name), array.shape) for name, array in WEIGHTS.items()]
+
+
+def read_record(data: bytes) -> None:
+    """Decode tensors of known shapes: two lengths of two bytes, then parameters, stored bytes, and the block."""
+    first, second = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
+    parameters, stored, block = (
+        data[4 : 4 + first],
+        data[4 + first : 4 + first + second],
+        data[4 + first + second :],
+    )
+    layouts = [(spec.count, *spec.layout) for spec in SPECS]
+    for (one, _), spec in zip(
+        decode_weights(coder.coder(), parameters, stored, [block], layouts, 0.1, 1, "record"),
+        SPECS,
+        strict=True,
+    ):
+        assert len(one) == spec.nbytes
+
+
+def record_seeds() -> list[bytes]:
+    seeds = []
+    for aims, step in (([0, 0, 0], 0.0), ([1, 0, 2], 0.1), ([1, 0, 2], 3.0)):
+        given = [
+            (np.frombuffer(array.tobytes(), np.uint8), *spec.layout, aim)
+            for array, spec, aim in zip(WEIGHTS.values(), SPECS, aims, strict=True)
+        ]
+        parameters, stored, blocks, _ = coder.coder().encode(given, step, 1e-3, 3, 0.25, False, 1, "")
+        lengths = len(parameters).to_bytes(2, "little") + len(stored).to_bytes(2, "little")
+        seeds.append(lengths + parameters + stored + blocks[0])
+    return seeds
+
+
+def read_safetensors(data: bytes) -> None:
+    layout = read_layout(BufferSource(data))
+    assert layout.offsets[-1] == len(data)
+
+
+def safetensors_seeds() -> list[bytes]:
+    head = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[],"data_offsets":[8,9]}}'
+    return [len(head).to_bytes(8, "little") + head + bytes(9)]
+
+
 TARGETS = {
     "single": Target(read_single, lambda: forms(write_singles)),
     "archive": Target(read_archive, lambda: forms(write_archives)),
     "model": Target(read_model, lambda: forms(write_models)),
     "tensor": Target(read_tensor, lambda: [CHECKED + data for data in tensor_seeds()]),
+    "weights": Target(read_weights, lambda: forms(write_weights)),
+    "weights record": Target(read_record, lambda: [CHECKED + data for data in record_seeds()]),
+    "safetensors": Target(read_safetensors, lambda: [CHECKED + data for data in safetensors_seeds()]),
 }
 
 

@@ -251,6 +251,7 @@ NB_MODULE(_native, m) {
     bind_learning(m);
     bind_relative(m);
     bind_siren(m);
+    bind_weights(m);
     m.def("pack_transitions", &pack_transitions, "structure"_a, "transition"_a);
     m.def("encode_tensor", &tensor_encode, "values"_a);
     m.def("decode_tensor", &tensor_decode, "body"_a, "rows"_a, "cols"_a, "threads"_a);

@@ -1,0 +1,3 @@
+#include "trellis_kernel.hpp"
+
+const neuralcodec::TrellisKernels neuralcodec::trellis_avx2 = {quantise};
