@@ -11,6 +11,9 @@ RIVALS = {
     "jpeg2000, one file an image": "JPEG 2000",
     "webp, one file an image": "WebP",
     "jxl, one file an image": "JPEG XL",
+    "jpeg2000, one mosaic of all": "JPEG 2000, one mosaic",
+    "webp, one mosaic of all": "WebP, one mosaic",
+    "jxl, one mosaic of all": "JPEG XL, one mosaic",
 }
 
 

@@ -5,8 +5,8 @@
 IMAGES test images of CIFAR-10 and of MNIST, drawn by seed, are coded by each shipped model as one archive, and SINGLE
 of them as single files. Rates are bytes on disk; PSNR is the mean over the images of what the archive decodes to.
 Curves of others are interpolated, linearly in PSNR over the logarithm of the rate, between their points only: published
-ones on CIFAR-10, and those of the classical codecs on one file an image in rd_small.json. Models that the result file
-has already, with the same preset, are not measured again.
+ones on CIFAR-10, and those of the classical codecs in rd_small.json, on a file an image and on a mosaic of all. Models
+that the result file has already, with the same preset, are not measured again.
 """
 
 import json
@@ -93,8 +93,10 @@ def rate_of(curve: Curve, psnr: float) -> float | None:
 
 def rivals(data: str) -> dict[str, Curve]:
     """Curves of others on a data set."""
-    measured = json.loads((HERE / "rd_small.json").read_text())["figures"]["sets"][data]["each"]
-    curves: dict[str, Curve] = {f"{name}, one file an image": curve for name, curve in measured.items()}
+    measured = json.loads((HERE / "rd_small.json").read_text())["figures"]["sets"][data]
+    curves: dict[str, Curve] = {}
+    for layout, words in (("each", "one file an image"), ("mosaic", "one mosaic of all")):
+        curves |= {f"{name}, {words}": curve for name, curve in measured[layout].items()}
     for result in published_curves(data):
         curves[f"{result.name}, published"] = {
             "bpp": result.curve("bpp"),
