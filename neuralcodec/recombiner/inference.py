@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neuralcodec.recombiner.layout import Layout
-from neuralcodec.recombiner.network import cut
+from neuralcodec.recombiner.network import bfloat16_convolutions, cut
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 SLOPE = 0.1
@@ -72,7 +72,7 @@ class InferenceNetwork(nn.Module):
             Patches of a signal along each dimension.
         """
         layout = self.layout
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16_convolutions():
             y = self.down(x)
             for residual in self.residuals:
                 y = y + residual(y)
