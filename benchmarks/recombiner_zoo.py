@@ -34,7 +34,7 @@ from neuralcodec.recombiner.network import cut
 from neuralcodec.recombiner.posterior import Target
 
 EVERY = 250
-FINISHED_ON = {"whole": 192, "crops": 8}
+FINISHED_ON = {"whole": 192, "crops": 24}
 """Training signals, and crops of photographs, whose posteriors give the blocks."""
 
 CIFAR = Layout((32, 32), 3, encoding=(64, 64, 32, 16))
@@ -42,8 +42,7 @@ MNIST = Layout(
     (28, 28), 1, hidden=(32, 32), features=8, latents=(96, 96, 33), encoding=(24, 32, 16), factors=(2, 2)
 )
 PHOTO = Layout(
-    (64, 64), 3, whole=False, group=(4, 4), latents=(256, 256, 256, 99), encoding=(64, 64, 48, 32, 16),
-    factors=(2, 2, 2, 2),
+    (32, 32), 3, whole=False, group=(4, 4), latents=(24, 16, 16, 8), encoding=(96, 64, 16), factors=(2, 8)
 )  # fmt: skip
 
 
@@ -101,6 +100,7 @@ class Plan:
     recipe: Mapping[str, Any]
     after: str | None = None
     index_bits: int = 20
+    transform: bool = False
 
     @property
     def bits(self) -> float:
@@ -111,12 +111,21 @@ class Plan:
 PLANS = {
     "recombiner-cifar-4": Plan("cifar", CIFAR, 1.5, {"steps": 25_000}),
     "recombiner-mnist-3": Plan("mnist", MNIST, 0.6, {"steps": 8_000, "mirror": False, "width": 64}),
-    "recombiner-photo-start": Plan(
+    "recombiner-photo": Plan(
         "photo",
         PHOTO,
-        0.6,
-        {"steps": 6_000, "batch": 48, "crop": (4, 4), "rate": 1e-3, "map_rate": 0.2},
-        index_bits=16,
+        0.155,
+        {
+            "steps": 16_000,
+            "crop": (4, 4),
+            "rate": 2.5e-4,
+            "network_rate": 0.5,
+            "map_rate": 0.01,
+            "width": 192,
+            "balance": 0.5,
+        },
+        index_bits=18,
+        transform=True,
     ),
 }
 
@@ -132,7 +141,6 @@ PLANS["recombiner-cifar-2"] = _later("recombiner-cifar-3", 0.7, 6_000)
 PLANS["recombiner-cifar-1"] = _later("recombiner-cifar-2", 0.3, 8_000)
 PLANS["recombiner-mnist-2"] = _later("recombiner-mnist-3", 0.35, 4_000)
 PLANS["recombiner-mnist-1"] = _later("recombiner-mnist-2", 0.18, 4_000)
-PLANS["recombiner-photo"] = _later("recombiner-photo-start", 0.15, 6_000)
 
 
 def checkpoint_of(name: str) -> Path:
@@ -166,6 +174,8 @@ def train(name: str, threads: int) -> tuple[Run, list[dict[str, float]]]:
         history.unlink(missing_ok=True)
         if plan.after is not None:
             run.start_from(checkpoint_of(plan.after))
+        elif plan.transform:
+            run.start_from_transform()
 
     def report(now: Progress) -> None:
         line = {
@@ -196,8 +206,6 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     RUNS.mkdir(exist_ok=True)
     run, history = train(name, arguments.threads)
-    if name.endswith("-start"):
-        return
     data = DATA[plan.data]
     training, start = data.training(), time.perf_counter()
     count = FINISHED_ON["whole" if plan.layout.whole else "crops"]

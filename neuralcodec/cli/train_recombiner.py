@@ -25,8 +25,8 @@ Training needs torch: pip install 'neuralcodec[torch]'. docs/recombiner.md tells
 \b
 Examples:
   neuralcodec train recombiner train-images-idx3-ubyte.gz --bpp 0.35 --no-mirror -o digits.ncm
-  neuralcodec train recombiner photos/ --bpp 0.15 --patch 64 -o photos.ncm --checkpoint photos.part --resume
-  neuralcodec train recombiner photos/ --bpp 0.3 --patch 64 -o finer.ncm --warm-start photos.part --steps 8000
+  neuralcodec train recombiner photos/ --bpp 0.15 --patch 32 --transform -o photos.ncm --checkpoint photos.part --resume
+  neuralcodec train recombiner photos/ --bpp 0.3 --patch 32 -o finer.ncm --warm-start photos.part --steps 8000
   neuralcodec train recombiner speech/ --bpp 0.6 --patch 800 -o speech.ncm
 """
 
@@ -42,22 +42,53 @@ def recombiner(
     batch: Annotated[
         int, option("--batch", metavar="N", least=1, help="Patches, or whole signals, in a mini-batch.")
     ] = 64,
+    transform: Annotated[
+        bool,
+        option(
+            "--transform",
+            help="Start as a transform codec, which learns far faster at low rates; other defaults hold.",
+        ),
+    ] = False,
     rate: Annotated[
-        float, option("--rate", metavar="R", help="Step size at the start: above 0; it falls to a fiftieth.")
-    ] = 2e-3,
+        float | None,
+        option(
+            "--rate", metavar="R", help="Step size at the start (0.002; 0.00025); it falls to a fiftieth."
+        ),
+    ] = None,
     map_rate: Annotated[
-        float, option("--map-rate", metavar="R", help="Step size of the maps of latents, relative to it.")
-    ] = 0.1,
+        float | None,
+        option(
+            "--map-rate", metavar="R", help="Step size of the maps of latents, relative to it (0.1; 0.01)."
+        ),
+    ] = None,
+    network_rate: Annotated[
+        float | None,
+        option(
+            "--network-rate",
+            metavar="R",
+            help="Step size of what else the model has, relative to it (1; 0.5).",
+        ),
+    ] = None,
     width: Annotated[
-        int,
+        int | None,
         option(
             "--width",
             metavar="N",
             least=16,
             most=1024,
-            help="Channels of the network that guesses posteriors.",
+            help="Channels of the network that guesses posteriors (128; 192).",
         ),
-    ] = 128,
+    ] = None,
+    balance: Annotated[
+        float | None,
+        option(
+            "--balance",
+            metavar="P",
+            least=0,
+            most=1,
+            help="0 lowers the mean squared error, 1 raises the mean PSNR: smooth signals count for more (0; 0.5).",
+        ),
+    ] = None,
     mirror: Annotated[
         bool, option("--mirror/--no-mirror", help="Whether images are also seen mirrored, left and right.")
     ] = True,
@@ -183,16 +214,22 @@ def recombiner(
     if not 0 < bpp <= 64:
         raise UnsupportedInput(f"--bpp {bpp:g}: a rate is above 0 and at most 64 bits a point")
     training = _training()
+    usual = training.TRANSFORMED if transform else training.USUAL
     sizes = training.Sizes(
         _numbers("patch", patch), _numbers("group", group), _numbers("hidden", hidden), features,
-        _numbers("latents", latents), _numbers("encoding", encoding), _numbers("factors", factors),
+        _numbers("latents", latents) or usual.latents, _numbers("encoding", encoding) or usual.encoding,
+        _numbers("factors", factors) or usual.factors,
     )  # fmt: skip
     found, d, sampling_rate = read_training(expand(data), dimensions, grayscale)
     signals = training.prepared(found, d)
     layout = training.layout_for(signals, d, sizes)
     recipe = training.Recipe(
-        bpp * layout.points, steps, batch, rate, map_rate, width, mirror,
-        training.spread(_numbers("crop", crop) or layout.group, d, "crop"), seed,
+        bpp * layout.points, steps=steps, batch=batch, mirror=mirror, seed=seed,
+        crop=training.spread(_numbers("crop", crop) or layout.group, d, "crop"),
+        rate=usual.rate if rate is None else rate,
+        map_rate=usual.map_rate if map_rate is None else map_rate,
+        network_rate=usual.network_rate if network_rate is None else network_rate,
+        width=width or usual.width, balance=usual.balance if balance is None else balance,
     )  # fmt: skip
     facts = {
         "name": name or os.path.splitext(os.path.basename(output))[0],
@@ -203,7 +240,8 @@ def recombiner(
     }
     with fraction_bar("training", quiet=quiet) as show:
         model = training.train(
-            signals, layout, recipe, held_out=validation, warm_start=warm_start, checkpoint=checkpoint,
+            signals, layout, recipe, held_out=validation, transform=transform, warm_start=warm_start,
+            checkpoint=checkpoint,
             resume=resume, threads=threads, every=min(200, max(1, steps // 50)), index_bits=index_bits,
             finishing_steps=finishing, report=lambda now: show(now.fraction, _line(now)),
             header={key: value for key, value in facts.items() if value},

@@ -213,8 +213,9 @@ class Encoder:
     ) -> None:
         self.network, self.model, self.target, self.preset = network, model, target, preset
         self.threads = threads
+        beta = model.beta / math.prod(target.counts)
         self.levels = [
-            Level(partition, target.signals, int(unit.max() + 1) // target.signals, model.beta)
+            Level(partition, target.signals, int(unit.max() + 1) // target.signals, beta)
             for partition, unit in zip(model.partitions, target.units, strict=True)
         ]
         self.generator = torch.Generator().manual_seed(number)

@@ -69,9 +69,9 @@ def optimise(
     steps, rate
         Of Adam; the step size falls linearly to a tenth.
     beta
-        Weight to start with.
+        Weight to start with, of a patch's divergence against the mean error of its signal.
     """
-    log_beta = math.log(beta)
+    log_beta = math.log(beta / math.prod(target.counts))
     for level in levels:
         level.weight_all(log_beta)
         level.forget()

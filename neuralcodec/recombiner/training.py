@@ -43,6 +43,25 @@ class Sizes:
     factors: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Defaults:
+    """What a training run takes unless it is told otherwise; see :class:`Layout` and :class:`Recipe`."""
+
+    latents: tuple[int, ...] | None = None
+    encoding: tuple[int, ...] | None = None
+    factors: tuple[int, ...] | None = None
+    rate: float = 2e-3
+    map_rate: float = 0.1
+    network_rate: float = 1.0
+    width: int = 128
+    balance: float = 0.0
+
+
+USUAL = Defaults()
+TRANSFORMED = Defaults((24, 16, 16, 8), (96, 64, 16), (2, 8), 2.5e-4, 0.01, 0.5, 192, 0.5)
+"""Of a start as a transform codec: the networks begin near an optimum, and large steps would leave it."""
+
+
 def layout_for(signals: Sequence[NDArray[Any]], dimensions: int, sizes: Sizes) -> Layout:
     """Return the layout for signals (*sides, channels): their common shape, or patches.
 
@@ -195,6 +214,7 @@ def train(
     *,
     held_out: float = 0.0,
     header: Mapping[str, Any] | None = None,
+    transform: bool = False,
     warm_start: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -216,6 +236,8 @@ def train(
         Signals that are not trained on, see :func:`split`; the header's figures compare them with the others.
     header
         Of the model; recipe and figures are added.
+    transform
+        Whether to start as a transform codec, see :mod:`neuralcodec.recombiner.transform`.
     warm_start
         Checkpoint of another run to start from.
     checkpoint, resume
@@ -244,6 +266,8 @@ def train(
         run.resume(checkpoint)
     elif warm_start is not None:
         run.start_from(warm_start)
+    elif transform:
+        run.start_from_transform()
     run.train(report=report, every=every, checkpoint=checkpoint)
     figures = figures_of(run, others)
     return finish(
