@@ -1,5 +1,6 @@
 """The contract that every codec fulfils, and the registry that finds codecs by name."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from neuralcodec.artifact import Artifact, Tensor
 from neuralcodec.container.primitives import Buffer
 from neuralcodec.container.signal import SignalType, sample_string
-from neuralcodec.errors import InvalidModel, NeuralCodecError, UnsupportedVersion
+from neuralcodec.errors import InvalidModel, NeuralCodecError, UnsupportedInput, UnsupportedVersion
 
 ENTRY_POINTS = "neuralcodec.codecs"
 BUILT_IN = {
@@ -46,6 +47,60 @@ def reporting(told: Callable[[float], None]) -> Iterator[None]:
 def told() -> Callable[[float], None] | None:
     """Return whom :func:`reporting` wants to be told in this context, or None."""
     return _told.get()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of an encoding, see :func:`limited`."""
+
+    seconds: float | None = None
+    checkpoint: str | None = None
+    resume: bool = False
+
+
+NO_LIMITS = Limits()
+_limits: ContextVar[Limits] = ContextVar("limits", default=NO_LIMITS)
+
+
+@contextmanager
+def limited(
+    *, seconds: float | None = None, checkpoint: str | None = None, resume: bool = False
+) -> Iterator[None]:
+    """Have codecs that take long over a signal (:attr:`Codec.slow`) keep to a time, or keep their state, in a block.
+
+    Parameters
+    ----------
+    seconds
+        For each call of :func:`neuralcodec.compress`, and for each 1,024 signals of an archive. Encoders take fewer
+        steps where time is short: the result depends on the machine's speed, and decodes everywhere.
+    checkpoint
+        File in which the state of encoding one signal is kept; it is removed at the end.
+    resume
+        Whether to go on from the checkpoint if it is there.
+
+    Raises
+    ------
+    UnsupportedInput
+        A time that is not a number above 0, or `resume` without a checkpoint.
+
+    >>> with limited(seconds=60.0):
+    ...     limits().seconds
+    60.0
+    """
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise UnsupportedInput(f"a time limit of {seconds:g} seconds is not possible: it is a number above 0")
+    if resume and checkpoint is None:
+        raise UnsupportedInput("to resume an encoding, name its checkpoint")
+    token = _limits.set(Limits(seconds, checkpoint, resume))
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+def limits() -> Limits:
+    """Return the bounds that :func:`limited` sets in this context."""
+    return _limits.get()
 
 
 @runtime_checkable

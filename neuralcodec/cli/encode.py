@@ -33,7 +33,8 @@ Examples:
   neuralcodec encode t10k-images-idx3-ubyte.gz -m pc-mnist-fast -o t10k.ncz --verify
   neuralcodec encode scans/ extra.png -m my.ncm -o scans.ncz --grayscale --resize
   neuralcodec encode more.npy --append t10k.ncz
-  neuralcodec encode photo.png -m recombiner-photo --preset slow
+  neuralcodec encode photo.png -m recombiner-photo --preset slow --checkpoint photo.part --resume
+  neuralcodec encode photo.png -m recombiner-photo --time-limit 60
   cat digit.png | neuralcodec encode - -m pc-mnist > digit.ncz
 """
 
@@ -67,6 +68,19 @@ def encode(
         float | None,
         option("--quality", metavar="Q", help="Rate parameter, of lossy codecs that have one."),
     ] = None,
+    time_limit: Annotated[
+        float | None,
+        option(
+            "--time-limit",
+            metavar="SECONDS",
+            help="Take fewer steps where time is short, of codecs that take long.",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        option("--checkpoint", metavar="FILE", help="Keep the state of a long encoding of one signal here."),
+    ] = None,
+    resume: Annotated[bool, option("--resume", help="Go on from the checkpoint, if it is there.")] = False,
     verify: Annotated[bool, option("--verify", help="Decode what was coded, and compare.")] = False,
     resize: options.Resize = False,
     grayscale: options.Grayscale = False,
@@ -90,16 +104,23 @@ def encode(
     json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
+    from neuralcodec.codec import limited
+    from neuralcodec.signals.outputs import check_free, check_not_input
+
     settings: dict[str, Any] = {"verify": verify, "threads": threads, "preset": preset, "quality": quality}
+    if checkpoint is not None:
+        check_not_input(checkpoint, inputs)
+        check_free(checkpoint, force=True)
     reading = {"resize": resize, "grayscale": grayscale, "raw": raw}
-    if append is not None:
-        _check_append(append, inputs, output, group)
-        report = _append(append, inputs, model, settings, reading, quiet=quiet)
-    else:
-        target = default_output(inputs) if output is None else output
-        _check_target(target, inputs, force=force, json=json)
-        settings["group"] = DEFAULT_GROUP if group is None else group
-        report = _write(target, inputs, model, settings, reading, quiet=quiet)
+    with limited(seconds=time_limit, checkpoint=checkpoint, resume=resume):
+        if append is not None:
+            _check_append(append, inputs, output, group)
+            report = _append(append, inputs, model, settings, reading, quiet=quiet)
+        else:
+            target = default_output(inputs) if output is None else output
+            _check_target(target, inputs, force=force, json=json)
+            settings["group"] = DEFAULT_GROUP if group is None else group
+            report = _write(target, inputs, model, settings, reading, quiet=quiet)
     _report(report, json=json, quiet=quiet)
 
 
@@ -271,8 +292,12 @@ def wanted_by(
 @contextmanager
 def _progress(codec: "Codec", total: int | None, *, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Show how far encoding is; a slow codec tells it by itself, so that what `_fill` counts is not shown."""
-    from neuralcodec.codec import reporting
+    from neuralcodec.codec import NO_LIMITS, limits, reporting
 
+    if limits() != NO_LIMITS and not codec.slow:
+        raise UnsupportedInput(
+            f"the codec {codec.name!r} is not one that takes long: leave out --time-limit and --checkpoint"
+        )
     with progress("encoding", total, quiet=quiet, slow=codec.slow) as advance:
         if not codec.slow:
             yield advance

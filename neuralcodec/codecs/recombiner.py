@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.artifact import Artifact, Tensor
-from neuralcodec.codec import Codec, Fields, Model, told
+from neuralcodec.codec import Codec, Fields, Model, limits, told
 from neuralcodec.container.chunk import MAX_GROUP
 from neuralcodec.container.primitives import Buffer
 from neuralcodec.container.signal import SignalType
@@ -157,7 +157,8 @@ class RecombinerCodec(Codec):
                 "pip install 'neuralcodec[torch]'"
             ) from None
         kind = SignalType(signals.shape[1:], signals.dtype)
-        found = encode_signals(self._model, self._cutting, signals, preset, threads, _reporter(len(signals)))
+        report = _reporter(len(signals))
+        found = encode_signals(self._model, self._cutting, signals, preset, threads, report, limits())
         payloads = []
         for start in range(0, len(signals), group):
             count = min(group, len(signals) - start)

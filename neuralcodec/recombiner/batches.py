@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neuralcodec.codec import NO_LIMITS, Limits
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.native import thread_count
@@ -18,6 +19,7 @@ from neuralcodec.recombiner.encoding import Encoder, Preset
 from neuralcodec.recombiner.finishing import network_of
 from neuralcodec.recombiner.model import Representation
 from neuralcodec.recombiner.posterior import Target
+from neuralcodec.recombiner.resuming import Checkpoint
 
 PRESETS = {
     "fast": Preset(steps=400, rounds=8, refining=120, rate=6e-2, fill=0.85),
@@ -47,10 +49,16 @@ def encode_signals(
     preset: str | None,
     threads: int | None,
     report: Callable[[float], None] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> list[NDArray[np.uint32]]:
     """Return the indices of each level, (rows of all signals, blocks), of (n, *shape) signals.
 
     Signals are encoded in batches of a fixed size, whatever the threads, which do not change the result.
+
+    Raises
+    ------
+    UnsupportedInput
+        A checkpoint that belongs to another encoding, or is asked for with many signals.
     """
     chosen = preset_named(preset)
     counts = cutting.counts(SignalType(signals.shape[1:], signals.dtype))
@@ -58,12 +66,15 @@ def encode_signals(
     starts = range(0, len(signals), per)
     workers = min(thread_count(threads), len(starts))
     inner = max(1, thread_count(threads) // workers)
-    done = np.zeros(len(starts))
+    seconds = None if limits.seconds is None else limits.seconds * workers / len(starts)
+    checkpoint, done, stopped = _checkpoint(model, signals, preset, limits), np.zeros(len(starts)), Event()
 
     def encode(number: int) -> list[NDArray[np.uint32]]:
         start = starts[number]
 
         def advance(fraction: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
             done[number] = fraction
             if report is not None:
                 report(float(done.mean()))
@@ -72,14 +83,43 @@ def encode_signals(
         target = Target.of(patches, counts, model.layout)
         network = network_of(model, inner)
         network.low_precision = True
-        return Encoder(network, model, target, chosen, number=start, threads=inner).run(advance)
+        encoder = Encoder(
+            network,
+            model,
+            target,
+            chosen,
+            number=start,
+            threads=inner,
+            seconds=seconds,
+            checkpoint=checkpoint,
+        )
+        return encoder.run(advance)
 
     with _lock:  # torch has one number of threads for all
         before = torch.get_num_threads()
         torch.set_num_threads(inner)
         try:
             with ThreadPoolExecutor(workers) as pool:
-                found = list(pool.map(encode, range(len(starts))))
+                try:
+                    found = list(pool.map(encode, range(len(starts))))
+                finally:
+                    stopped.set()  # after an interrupt, threads end at their next step
         finally:
             torch.set_num_threads(before)
+    if checkpoint is not None:
+        checkpoint.remove()
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _checkpoint(
+    model: Representation, signals: NDArray[Any], preset: str | None, limits: Limits
+) -> Checkpoint | None:
+    if limits.checkpoint is None:
+        return None
+    if len(signals) > 1:
+        raise UnsupportedInput(
+            "a checkpoint is kept of the encoding of one signal: encode the signals singly"
+        )
+    return Checkpoint(
+        limits.checkpoint, model.identity, signals, preset or DEFAULT_PRESET, resume=limits.resume
+    )

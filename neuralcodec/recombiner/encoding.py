@@ -7,8 +7,10 @@ arXiv:2309.17182, section 3.3 and appendix; COMBINER, arXiv:2305.19185).
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuralcodec.entropy.relative import encode_blocks
+from neuralcodec.native import thread_count
 from neuralcodec.recombiner.model import Representation
 from neuralcodec.recombiner.network import Network
 from neuralcodec.recombiner.partition import Partition
 from neuralcodec.recombiner.posterior import NATS_PER_BIT, Target, divergence, errors
+from neuralcodec.recombiner.resuming import Checkpoint
 
 LOG_DEVIATION = -0.5
 MEMORY = (0.9, 0.99)
@@ -157,6 +161,22 @@ class Level:
         self.fixed = self.fixed * (1 - opened)
         self.turn[self.turn == turn] = OPEN
 
+    def state(self) -> dict[str, Any]:
+        """Return all that changes."""
+        names = ("mean", "spread", "fixed", "free", "log_beta", "turn")
+        found = {name: getattr(self, name).detach().clone() for name in names}
+        return {**found, "moments": self.moments, "indices": torch.from_numpy(self.indices.astype(np.int64))}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Set what :meth:`state` returned."""
+        with torch.no_grad():
+            self.mean.copy_(state["mean"])
+            self.spread.copy_(state["spread"])
+        for name in ("fixed", "free", "log_beta", "turn", "moments"):
+            setattr(self, name, state[name])
+        self.indices = state["indices"].numpy().astype(np.uint32)
+        self.weight = self._weights()
+
     def code(self, count: int, turn: int, model: Representation, weight: float, threads: int | None) -> None:
         """Code, in a turn, the `count` open blocks of largest divergence of each row: their latents stay as coded."""
         ranks = self.block_bits().masked_fill(self.turn != OPEN, -1.0)
@@ -182,6 +202,16 @@ class Level:
         self.free = self.of_rows(free.reshape(self.free.shape))
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Steps of optimising, then some blocks of a level that are coded in a turn; `reopened` if they were before."""
+
+    steps: int
+    level: Level
+    turn: int
+    reopened: bool
+
+
 class Encoder:
     """Encodes a batch of signals of one shape.
 
@@ -199,6 +229,10 @@ class Encoder:
         Of the batch: its random numbers depend on it.
     threads
         Of the native kernels.
+    seconds
+        Time limit: where it is short, fewer steps are taken. All blocks are coded, whatever it takes.
+    checkpoint
+        Where the state is kept, and what it begins with.
     """
 
     def __init__(
@@ -210,6 +244,8 @@ class Encoder:
         *,
         number: int = 0,
         threads: int | None = None,
+        seconds: float | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.network, self.model, self.target, self.preset = network, model, target, preset
         self.threads = threads
@@ -219,33 +255,92 @@ class Encoder:
             for partition, unit in zip(model.partitions, target.units, strict=True)
         ]
         self.generator = torch.Generator().manual_seed(number)
-        self._step = 0
+        self._stage, self._opened, self._done, self._step = 0, -1, 0.0, 0
+        self._last = time.monotonic()
+        self._deadline = None if seconds is None else self._last + seconds
+        self._step_seconds, self._coding = 0.0, 0.0
+        self._checkpoint = checkpoint
+        if checkpoint is not None and checkpoint.state is not None:
+            self._restore(checkpoint.state)
+        elif seconds is not None:
+            self._coding = self._trial()
 
     def run(self, report: Callable[[float], None] | None = None) -> list[NDArray[np.uint32]]:
         """Return the indices of each level, (rows, blocks)."""
+        plan = self._plan()
+        total = sum(stage.steps for stage in plan)
+        while self._stage < len(plan):
+            stage = plan[self._stage]
+            until = sum(one.steps for one in plan[: self._stage + 1])
+            if self._opened < self._stage:
+                if stage.reopened:
+                    stage.level.reopen(stage.turn)
+                self._opened = self._stage
+            while self._done < until:
+                self._advance(self.preset.rate * (1 - 0.9 * self._done / total))
+                self._done = min(until, self._done + self._pace(total))
+                if report is not None:
+                    report(self._done / total)
+                if self._checkpoint is not None:
+                    self._checkpoint.offer(self._state)
+            start = time.monotonic()
+            stage.level.code(
+                self._portion(stage.level), stage.turn, self.model, self.preset.weight, self.threads
+            )
+            self._coding = time.monotonic() - start
+            self._stage += 1
+        return [level.indices for level in self.levels]
+
+    def _plan(self) -> list["Stage"]:
+        """Return what is done one after the other."""
         preset = self.preset
         rounds = [(level, turn) for level in reversed(self.levels) for turn in range(self._turns(level))]
         between = max(1, preset.refining // len(rounds))
-        total = preset.steps + between * (preset.passes * len(rounds) - 1)
-        done = 0
+        stages = [
+            Stage(between, level, turn, number > 0)
+            for number in range(preset.passes)
+            for level, turn in rounds
+        ]
+        stages[0] = replace(stages[0], steps=preset.steps)
+        return stages
 
-        def advance(steps: int) -> None:
-            nonlocal done
-            for _ in range(steps):
-                self._advance(preset.rate * (1 - 0.9 * done / total))
-                done += 1
-                if report is not None:
-                    report(done / total)
+    def _pace(self, total: float) -> float:
+        """Return how many planned steps the next one stands for, so that the time limit is met."""
+        if self._deadline is None:
+            return 1.0
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        self._step_seconds = seconds if self._step == 1 else 0.8 * self._step_seconds + 0.2 * seconds
+        rounds = sum(self._turns(level) for level in self.levels) * self.preset.passes - self._stage
+        left = self._deadline - now - rounds * self._coding
+        return max(1.0, (total - self._done) * self._step_seconds / max(left, 1e-3))
 
-        advance(preset.steps)
-        for number in range(preset.passes):
-            for level, turn in rounds:
-                if number:
-                    level.reopen(turn)
-                if (number, level, turn) != (0, *rounds[0]):
-                    advance(between)
-                level.code(self._portion(level), turn, self.model, preset.weight, self.threads)
-        return [level.indices for level in self.levels]
+    def _state(self) -> dict[str, Any]:
+        """Return all that changes, for a checkpoint."""
+        return {
+            "numbers": [self._stage, self._opened, self._done, self._step],
+            "generator": self.generator.get_state(),
+            "levels": [level.state() for level in self.levels],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self._stage, self._opened, self._done, self._step = state["numbers"]
+        self.generator.set_state(state["generator"])
+        for level, one in zip(self.levels, state["levels"], strict=True):
+            level.restore(one)
+
+    def _trial(self) -> float:
+        """Return how many seconds coding takes a round, about, by coding a block."""
+        start = time.monotonic()
+        partition, mean = self.levels[0].partition, np.zeros(self.levels[0].mean.numel(), np.float32)
+        ones, row = np.ones(len(mean), np.float32), np.zeros(1, np.int64)
+        blocks = partition.of_rows(row, row, self.levels[0].units)
+        encode_blocks(mean, ones, mean, ones, blocks, bits=self.model.bits, seed=self.model.seed, threads=1)
+        latents = sum(level.free.numel() for level in self.levels)
+        rounds = sum(self._turns(level) for level in self.levels)
+        workers = thread_count(self.threads)
+        seconds = time.monotonic() - start
+        return float(seconds * latents / max(1, len(blocks.members)) / workers / rounds)
 
     def _portion(self, level: Level) -> int:
         """Return how many blocks of a row are coded in a turn."""

@@ -263,3 +263,20 @@ def test_help_of_all_options() -> None:
         assert option in done.text
     assert "recombiner" in invoke("train", "--help").text
     assert "with loss" in invoke("encode", "--help").text
+
+
+@pytest.mark.usefixtures("quick")
+def test_time_limit_checkpoint_and_resume(place: Path) -> None:
+    write_artifact("m.ncm", tiny_model("patches").artifact)
+    Image.fromarray(tiny_signals("patches", (17, 20, 3), 1)[0]).save("a.png")
+    words = ("encode", "a.png", "-m", "m.ncm", "-o", "a.ncz", "--force")
+    assert invoke(*words, "--time-limit", "5").code == 0
+    assert invoke(*words, "--checkpoint", "a.part", "--resume").code == 0
+    assert not Path("a.part").exists()
+    Path("a.part").write_text("no checkpoint")
+    invoke(*words, "--checkpoint", "a.part", "--resume").assert_error("a.part")
+    invoke(*words, "--resume").assert_error("checkpoint")
+    invoke(*words, "--time-limit", "-1").assert_error("above 0")
+    invoke(*words, "--checkpoint", "a.png").assert_error("a.png")
+    Image.new("L", (28, 28)).save("digit.png")
+    invoke("encode", "digit.png", "-m", "pc-mnist-fast", "--time-limit", "5").assert_error("takes long")

@@ -1,5 +1,6 @@
 """The encoder: what it fixes is what its indices decode to, for any number of threads."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,17 @@ torch = pytest.importorskip("torch", reason="encoding needs torch")
 
 from tiny_models import LAYOUTS, SHAPES, tiny_model, tiny_signals
 
+from neuralcodec.codec import Limits
 from neuralcodec.codecs.recombiner import RecombinerCodec
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import UnsupportedInput
-from neuralcodec.recombiner import batches
+from neuralcodec.recombiner import batches, resuming
+from neuralcodec.recombiner.batches import encode_signals
 from neuralcodec.recombiner.cutting import Cutting
 from neuralcodec.recombiner.encoding import OPEN, Encoder, Level, Preset
 from neuralcodec.recombiner.finishing import network_of
 from neuralcodec.recombiner.posterior import Target, divergence, errors
+from neuralcodec.recombiner.resuming import Checkpoint
 
 QUICK = Preset(steps=12, rounds=3, refining=9)
 
@@ -148,3 +152,67 @@ def test_the_documentation_has_the_presets_as_they_are() -> None:
         name: [preset.steps, preset.rounds, preset.refining, preset.passes, preset.samples]
         for name, preset in batches.PRESETS.items()
     }
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["gray", "patches"])
+@pytest.mark.parametrize("after", [2, 9, 17, 25])
+def test_an_encoding_that_goes_on_is_the_encoding_itself(
+    name: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resuming, "EVERY_SECONDS", 0.0)
+    monkeypatch.setitem(batches.PRESETS, "fast", Preset(steps=9, rounds=3, refining=12, passes=2))
+    model, (signal,) = tiny_model(name), tiny_signals(name, SHAPES[name][-1], 1)
+    cutting, path = Cutting(model.layout, model.dtype), tmp_path / "part"
+    steps: list[float] = []
+    whole = encode_signals(model, cutting, signal[None], "fast", 1, steps.append)
+    told: list[float] = []
+
+    def interrupt(fraction: float) -> None:
+        told.append(fraction)
+        if len(told) == after:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        encode_signals(model, cutting, signal[None], "fast", 1, interrupt, Limits(checkpoint=str(path)))
+    assert path.exists()
+    again: list[float] = []
+    found = encode_signals(
+        model, cutting, signal[None], "fast", 1, again.append, Limits(checkpoint=str(path), resume=True)
+    )
+    assert again == steps[after - 1 :]  # the step in which it was interrupted was not kept
+    assert all(np.array_equal(a, b) for a, b in zip(found, whole, strict=True))
+    assert not path.exists()
+
+
+def test_a_checkpoint_is_of_one_encoding(tmp_path: Path) -> None:
+    model, signals = tiny_model("gray"), tiny_signals("gray", (8, 12), 2)
+    path = tmp_path / "part"
+    Checkpoint(path, model.identity, signals[:1], "fast", resume=False).write({"x": 1})
+    assert Checkpoint(path, model.identity, signals[:1], "fast", resume=True).state is not None
+    assert Checkpoint(tmp_path / "none", model.identity, signals[:1], "fast", resume=True).state is None
+    others = ((bytes(32), signals[:1], "fast"), (model.identity, signals[1:], "fast"))
+    for other in (*others, (model.identity, signals[:1], "slow")):
+        with pytest.raises(UnsupportedInput, match="another signal"):
+            Checkpoint(path, *other, resume=True)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(UnsupportedInput, match="is not the checkpoint"):
+        Checkpoint(path, model.identity, signals[:1], "fast", resume=True)
+    cutting, limits = Cutting(model.layout, model.dtype), Limits(checkpoint=str(path))
+    with pytest.raises(UnsupportedInput, match="one signal"):
+        encode_signals(model, cutting, signals, "fast", 1, None, limits)
+
+
+def test_a_time_limit_takes_steps_away_and_codes_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(batches.PRESETS, "fast", Preset(steps=100_000, rounds=3, refining=1000))
+    model, signals = tiny_model("patches"), tiny_signals("patches", (17, 20, 3), 1)
+    cutting, told = Cutting(model.layout, model.dtype), []
+    start = time.monotonic()
+    found = encode_signals(model, cutting, signals, "fast", 1, told.append, Limits(seconds=1.0))
+    assert 0.5 < time.monotonic() - start < 5
+    assert told[-1] == 1.0
+    assert len(told) < 50_000
+    assert all(len(part) and part.max() < 2**model.bits for part in found)
