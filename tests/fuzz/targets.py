@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from edge_circuits import edge_circuit
 from fuzz.native_seeds import tensor_seeds
+from recombiner.tiny_models import random_indices, tiny_model
 from small_models import random_signals, small_circuit
 
 import neuralcodec
@@ -23,12 +24,17 @@ from neuralcodec.api import decode_file
 from neuralcodec.archives import rescue
 from neuralcodec.artifact import Artifact
 from neuralcodec.circuits.circuit import Circuit
+from neuralcodec.codec import Fields
+from neuralcodec.codecs.recombiner import RecombinerCodec
 from neuralcodec.container import archive, chunk, primitives, salvage, single
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.files import BufferSource
+from neuralcodec.container.header import Header
+from neuralcodec.container.signal import SignalType
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
 from neuralcodec.errors import CorruptFile, NeuralCodecError
 from neuralcodec.native import decode_tensor, decode_weights
+from neuralcodec.recombiner.model import Representation
 from neuralcodec.weights import WeightsReader, coder, compress_weights, layout
 from neuralcodec.weights.dtypes import of_numpy
 from neuralcodec.weights.safetensors_format import read_layout
@@ -171,6 +177,40 @@ def write_models() -> list[bytes]:
     return [circuit.to_artifact().to_bytes() for circuit in circuits]
 
 
+@cache
+def representation() -> Representation:
+    """The model that files of neural representations are read with."""
+    return tiny_model("patches")
+
+
+def read_represented(data: bytes) -> None:
+    decode_file(data, representation())
+
+
+def write_represented() -> list[bytes]:
+    """Files of random indices, which need no encoder."""
+    codec, files = RecombinerCodec(representation()), []
+    for number, shape in enumerate([(8, 8, 3), (17, 20, 3), (1, 30), (9, 8, 1)]):
+        kind = SignalType(shape, np.dtype(np.uint8))
+        payload = codec._pack(random_indices(codec.model, codec._rows(kind), 1, number))
+        checked = codec.checked(np.zeros((1, *shape), np.uint8), [payload], 1)
+        files.append(single.write_single(Header("recombiner", codec.model.identity, kind), payload, checked))
+    return files
+
+
+def read_representation(data: bytes) -> None:
+    model = Representation.from_artifact(Artifact.from_bytes(data))
+    codec = RecombinerCodec(model)
+    kind = codec.signal or SignalType((*model.layout.grid, model.layout.channels), model.dtype)
+    blocks = sum(units * one.blocks for units, one in zip(codec._rows(kind), model.partitions, strict=True))
+    if max(blocks, kind.samples, model.layout.patch_latents) < 2**12:
+        codec.decode(codec._pack(random_indices(model, codec._rows(kind), 1)), Fields(kind))
+
+
+def write_representations() -> list[bytes]:
+    return [tiny_model(name).artifact.to_bytes() for name in ("line", "gray", "patches", "film")]
+
+
 def read_tensor(data: bytes) -> None:
     """Read a body behind its shape (two bytes for the rows, two for the columns) as the reference does."""
     rows, cols = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
@@ -261,6 +301,8 @@ TARGETS = {
     "single": Target(read_single, lambda: forms(write_singles)),
     "archive": Target(read_archive, lambda: forms(write_archives)),
     "model": Target(read_model, lambda: forms(write_models)),
+    "represented": Target(read_represented, lambda: forms(write_represented)),
+    "representation": Target(read_representation, lambda: forms(write_representations)),
     "tensor": Target(read_tensor, lambda: [CHECKED + data for data in tensor_seeds()]),
     "weights": Target(read_weights, lambda: forms(write_weights)),
     "weights record": Target(read_record, lambda: [CHECKED + data for data in record_seeds()]),
