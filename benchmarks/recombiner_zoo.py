@@ -34,7 +34,7 @@ from neuralcodec.recombiner.network import cut
 from neuralcodec.recombiner.posterior import Target
 
 EVERY = 250
-FINISHED_ON = {"whole": 192, "crops": 24}
+FINISHED_ON = {"whole": 192, "crops": 12}
 """Training signals, and crops of photographs, whose posteriors give the blocks."""
 
 CIFAR = Layout((32, 32), 3, encoding=(64, 64, 32, 16))
@@ -84,7 +84,7 @@ DATA = {
     "photo": Data(
         lambda: crops()[:-8],
         lambda: crops()[-8:],
-        "157 crops of photographs of free licences, credited in docs/recombiner.md",
+        "157 crops of photographs of free licences, credited in docs/photo-credits.md",
         "CC0, public domain, Unsplash, Pexels, CC BY and CC BY-SA, each as its repository states",
     ),
 }
@@ -124,7 +124,7 @@ PLANS = {
             "width": 192,
             "balance": 0.5,
         },
-        index_bits=18,
+        index_bits=16,
         transform=True,
     ),
 }
