@@ -34,7 +34,7 @@ from neuralcodec.recombiner.learning import Recipe, Run, Sampler
 from neuralcodec.recombiner.training import drawn, figures_of
 from neuralcodec.zoo.resolve import codec_with
 
-IMAGES, MODEL, BPP = 20, "recombiner-cifar-2", 0.7
+IMAGES, MODEL, BPP = 12, "recombiner-cifar-2", 0.7
 
 
 def rate_and_psnr(images: NDArray[np.uint8], model: str | Path) -> dict[str, float]:
@@ -50,12 +50,12 @@ def rate_and_psnr(images: NDArray[np.uint8], model: str | Path) -> dict[str, flo
 def trained(encodings: bool, steps: int, images: NDArray[np.uint8]) -> dict[str, Any]:
     """Figures of a model with or without positional encodings."""
     recipe = Recipe(BPP * CIFAR.points, steps=steps)
-    run = Run(Sampler(known("cifar10-train"), CIFAR, 0, 255), CIFAR, recipe, thread_count())
+    run = Run(Sampler(list(known("cifar10-train")), CIFAR, 0, 255), CIFAR, recipe, thread_count())
     if not encodings:
         for parameter in run.network.stages.parameters():
             parameter.requires_grad_(False).zero_()
     run.train()
-    figures = figures_of(run, known("cifar10"))
+    figures = figures_of(run, list(known("cifar10")))
     model = finish(
         run.network, run.inference, drawn(run.sampler.signals, run, 2), bits=recipe.bits, beta=math.exp(run.log_beta),
         seed=1, index_bits=16, dtype=np.dtype(np.uint8), low=0, high=255, header={"recipe": recipe.to_json()},
@@ -82,7 +82,7 @@ def indexed(images: NDArray[np.uint8], weight: float) -> dict[str, float]:
     }
 
 
-def main(steps: str = "2000") -> None:
+def main(steps: str = "1000") -> None:
     """Measure both ablations."""
     torch.set_num_threads(thread_count())
     images = np.stack([item.load() for item in open_data("cifar10", limit=IMAGES, seed=0).items])

@@ -31,8 +31,6 @@ def figures() -> list[str]:
         *against(found, MNIST, "rate_ratio", "Bytes over those of others at the same PSNR, MNIST"),
         *photographs(load("recombiner_kodak")["figures"]),
         *presets(load("recombiner_presets")["figures"]),
-        *ablations(load("recombiner_ablations")["figures"]),
-        *signals(load("recombiner_signals")["figures"]),
     ]
 
 
@@ -64,50 +62,6 @@ def presets(found: dict[str, Any]) -> list[str]:
     ]
     title = f"Presets, {found['images']} images of CIFAR-10 with `{found['model']}` (the rate is the same for all):"
     return [title, "", *table(("preset", "PSNR, dB", "processor seconds an image"), rows)]
-
-
-def ablations(found: dict[str, Any]) -> list[str]:
-    """Positional encodings, and the index model."""
-    index = found["index_model"]
-    rows = [
-        (name, f"{one['psnr']:.2f}", f"{one['bits_uniform']:.0f}", f"{one['bits_fitted']:.2f}")
-        for name, one in index.items()
-    ]
-    first = (
-        f"Index models, {found['images']} images of CIFAR-10, `fast`: bits of a block's index without and with a "
-        "fitted table."
-    )
-    lines = [first, "", *table(("candidate", "PSNR, dB", "uniform", "fitted"), rows)]
-    rows = [
-        (name, f"{one['bpp']:.3f}", f"{one['psnr']:.2f}", f"{one['guessed']['held_out_psnr']:.2f}")
-        for name, one in found["encodings"].items()
-    ]
-    second = (
-        f"Positional encodings: models trained for {found['steps']} steps by the same recipe, images coded with "
-        "`fast`."
-    )
-    head = ("positional encodings", "bpp", "PSNR, dB", "PSNR of guessed posteriors, held out")
-    return [*lines, "", second, "", *table(head, rows)]
-
-
-def signals(found: dict[str, Any]) -> list[str]:
-    """Signals of one and three dimensions."""
-    rows = []
-    for name, one in found.items():
-        if name == "steps":
-            continue
-        rate = f"{one['rate']:.3g} {one['rate_unit']}"
-        sizes = f"{one['training_signals']}; {one['held_out']}"
-        patch = "x".join(map(str, one["patch"]))
-        rows.append(
-            (name, sizes, patch, rate, f"{one['psnr']:.1f}", f"{one['snr']:.1f}", f"{one['rmsd']:.3g}")
-        )
-    head = ("signals", "trained on; held out", "patch", "rate", "PSNR, dB", "SNR, dB", "RMSD, in samples")
-    title = (
-        f"Other signals: small models trained from nothing for {found['steps']} steps on small sets, files of "
-        "held-out signals."
-    )
-    return [title, "", *table(head, rows)]
 
 
 def models(found: dict[str, Any], prefix: str) -> list[str]:

@@ -1,8 +1,8 @@
 """RECOMBINER on signals of one and three dimensions: speech, protein backbones, video, and made ones.
 
-    NEURALCODEC_DATA=... python benchmarks/recombiner_signals.py [--steps 600]
+    NEURALCODEC_DATA=... python benchmarks/recombiner_signals.py [--steps 400]
 
-A model is trained from nothing on each set, by one short recipe for all, and codes signals that were held out, one
+A model is trained from nothing on each set, by a short recipe, and codes signals that were held out, one
 file each, with the preset `fast`. The sets are small and so are the models: this shows that the same code takes such
 signals, not how well it could do. PSNR is relative to the whole range of samples that the model knows.
 """
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 import neuralcodec
 from neuralcodec.artifact import write_artifact
 from neuralcodec.native import thread_count
-from neuralcodec.recombiner.training import Recipe, Sizes, layout_for, prepared, train
+from neuralcodec.recombiner.training import TRANSFORMED, USUAL, Recipe, Sizes, layout_for, prepared, train
 from neuralcodec.signals.wav import read_wav
 
 Signals = list[NDArray[Any]]
-MOST_HELD_OUT = 3
+MOST_HELD_OUT, FINISHING = 3, 60
 ATOMS, PER_ANGSTROM = 96, 100
 
 
@@ -89,15 +89,28 @@ class Case:
     batch: int
     rate_unit: str
     points_a_unit: float
+    transform: bool = True
 
 
+LATENTS = TRANSFORMED.latents
 CASES = {
-    "speech": Case(speech, 1, 0.7, Sizes(patch=(800,)), 48, "kbit/s", 1000 / 16_000),
-    "proteins": Case(proteins, 1, 40.0, Sizes(), 24, "bits an atom", 1),
-    "video": Case(video, 3, 0.25, Sizes(patch=(24, 16, 16)), 16, "bits a pixel", 1),
-    "chirps (made)": Case(chirps, 1, 0.15, Sizes(patch=(1024,)), 32, "bits a sample", 1),
-    "blobs (made)": Case(blobs, 3, 0.02, Sizes(), 8, "bits a pixel", 1),
-}
+    "speech": Case(
+        speech, 1, 0.7, Sizes(patch=(800,), latents=LATENTS, encoding=(16, 16, 16), factors=(2, 8)), 48, "kbit/s",
+        1000 / 16_000,
+    ),
+    "proteins": Case(proteins, 1, 40.0, Sizes(), 24, "bits an atom", 1, transform=False),
+    "video": Case(
+        video, 3, 0.25, Sizes(patch=(8, 16, 16), latents=LATENTS, encoding=(96, 64, 15), factors=(2, 4)), 16,
+        "bits a pixel", 1,
+    ),
+    "chirps (made)": Case(
+        chirps, 1, 0.5, Sizes(patch=(1024,), latents=LATENTS, encoding=(16, 16, 16), factors=(2, 8)), 32,
+        "bits a sample", 1,
+    ),
+    "blobs (made)": Case(
+        blobs, 3, 0.02, Sizes(latents=LATENTS, encoding=(48, 64, 16), factors=(2, 4)), 8, "bits a pixel", 1
+    ),
+}  # fmt: skip
 
 
 def measure(case: Case, steps: int, folder: Path) -> dict[str, Any]:
@@ -108,11 +121,15 @@ def measure(case: Case, steps: int, folder: Path) -> dict[str, Any]:
         kept, training = signals[-1:], signals[:-1]
     full = prepared(training, case.dimensions)
     layout = layout_for(full, case.dimensions, case.sizes)
+    usual = TRANSFORMED if case.transform else USUAL
     recipe = Recipe(
-        case.bits_a_point * layout.points, steps=steps, batch=case.batch, mirror=False, crop=layout.group
-    )
+        case.bits_a_point * layout.points, steps=steps, batch=case.batch, mirror=False, crop=layout.group,
+        rate=usual.rate, map_rate=usual.map_rate, network_rate=usual.network_rate, width=usual.width,
+    )  # fmt: skip
     start = time.process_time()
-    model = train(full, layout, recipe, threads=thread_count())
+    model = train(
+        full, layout, recipe, threads=thread_count(), transform=case.transform, finishing_steps=FINISHING
+    )
     learning = time.process_time() - start
     path = folder / "model.ncm"
     write_artifact(path, model.artifact)
@@ -159,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     steps = parser.parse_args().steps
     torch.set_num_threads(thread_count())
     figures: dict[str, Any] = {"steps": steps}

@@ -157,8 +157,11 @@ class RecombinerCodec(Codec):
                 "pip install 'neuralcodec[torch]'"
             ) from None
         kind = SignalType(signals.shape[1:], signals.dtype)
-        report = _reporter(len(signals))
-        found = encode_signals(self._model, self._cutting, signals, preset, threads, report, limits())
+        report, bounds = _reporter(len(signals)), limits()
+        found = encode_signals(
+            self._model, self._cutting, signals, preset, threads, report,
+            seconds=bounds.seconds, checkpoint=bounds.checkpoint, resume=bounds.resume,
+        )  # fmt: skip
         payloads = []
         for start in range(0, len(signals), group):
             count = min(group, len(signals) - start)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuralcodec.codec import NO_LIMITS, Limits
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.native import thread_count
@@ -49,7 +48,10 @@ def encode_signals(
     preset: str | None,
     threads: int | None,
     report: Callable[[float], None] | None = None,
-    limits: Limits = NO_LIMITS,
+    *,
+    seconds: float | None = None,
+    checkpoint: str | None = None,
+    resume: bool = False,
 ) -> list[NDArray[np.uint32]]:
     """Return the indices of each level, (rows of all signals, blocks), of (n, *shape) signals.
 
@@ -66,8 +68,9 @@ def encode_signals(
     starts = range(0, len(signals), per)
     workers = min(thread_count(threads), len(starts))
     inner = max(1, thread_count(threads) // workers)
-    seconds = None if limits.seconds is None else limits.seconds * workers / len(starts)
-    checkpoint, done, stopped = _checkpoint(model, signals, preset, limits), np.zeros(len(starts)), Event()
+    each = None if seconds is None else seconds * workers / len(starts)
+    kept = None if checkpoint is None else _kept(checkpoint, model, signals, preset, resume)
+    done, stopped = np.zeros(len(starts)), Event()
 
     def encode(number: int) -> list[NDArray[np.uint32]]:
         start = starts[number]
@@ -90,8 +93,8 @@ def encode_signals(
             chosen,
             number=start,
             threads=inner,
-            seconds=seconds,
-            checkpoint=checkpoint,
+            seconds=each,
+            checkpoint=kept,
         )
         return encoder.run(advance)
 
@@ -106,20 +109,16 @@ def encode_signals(
                     stopped.set()  # after an interrupt, threads end at their next step
         finally:
             torch.set_num_threads(before)
-    if checkpoint is not None:
-        checkpoint.remove()
+    if kept is not None:
+        kept.remove()
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
-def _checkpoint(
-    model: Representation, signals: NDArray[Any], preset: str | None, limits: Limits
-) -> Checkpoint | None:
-    if limits.checkpoint is None:
-        return None
+def _kept(
+    path: str, model: Representation, signals: NDArray[Any], preset: str | None, resume: bool
+) -> Checkpoint:
     if len(signals) > 1:
         raise UnsupportedInput(
             "a checkpoint is kept of the encoding of one signal: encode the signals singly"
         )
-    return Checkpoint(
-        limits.checkpoint, model.identity, signals, preset or DEFAULT_PRESET, resume=limits.resume
-    )
+    return Checkpoint(path, model.identity, signals, preset or DEFAULT_PRESET, resume=resume)

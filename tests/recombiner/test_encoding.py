@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch", reason="encoding needs torch")
 
 from tiny_models import LAYOUTS, SHAPES, tiny_model, tiny_signals
 
-from neuralcodec.codec import Limits
 from neuralcodec.codecs.recombiner import RecombinerCodec
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import UnsupportedInput
@@ -177,11 +176,11 @@ def test_an_encoding_that_goes_on_is_the_encoding_itself(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        encode_signals(model, cutting, signal[None], "fast", 1, interrupt, Limits(checkpoint=str(path)))
+        encode_signals(model, cutting, signal[None], "fast", 1, interrupt, checkpoint=str(path))
     assert path.exists()
     again: list[float] = []
     found = encode_signals(
-        model, cutting, signal[None], "fast", 1, again.append, Limits(checkpoint=str(path), resume=True)
+        model, cutting, signal[None], "fast", 1, again.append, checkpoint=str(path), resume=True
     )
     assert again == steps[after - 1 :]  # the step in which it was interrupted was not kept
     assert all(np.array_equal(a, b) for a, b in zip(found, whole, strict=True))
@@ -201,9 +200,9 @@ def test_a_checkpoint_is_of_one_encoding(tmp_path: Path) -> None:
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(UnsupportedInput, match="is not the checkpoint"):
         Checkpoint(path, model.identity, signals[:1], "fast", resume=True)
-    cutting, limits = Cutting(model.layout, model.dtype), Limits(checkpoint=str(path))
+    cutting = Cutting(model.layout, model.dtype)
     with pytest.raises(UnsupportedInput, match="one signal"):
-        encode_signals(model, cutting, signals, "fast", 1, None, limits)
+        encode_signals(model, cutting, signals, "fast", 1, checkpoint=str(path))
 
 
 def test_a_time_limit_takes_steps_away_and_codes_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +210,7 @@ def test_a_time_limit_takes_steps_away_and_codes_every_block(monkeypatch: pytest
     model, signals = tiny_model("patches"), tiny_signals("patches", (17, 20, 3), 1)
     cutting, told = Cutting(model.layout, model.dtype), []
     start = time.monotonic()
-    found = encode_signals(model, cutting, signals, "fast", 1, told.append, Limits(seconds=1.0))
+    found = encode_signals(model, cutting, signals, "fast", 1, told.append, seconds=1.0)
     assert 0.5 < time.monotonic() - start < 5
     assert told[-1] == 1.0
     assert len(told) < 50_000
