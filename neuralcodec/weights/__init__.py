@@ -37,6 +37,8 @@ def compress_weights(
     step: float | None = None,
     bound: float = DEFAULT_BOUND,
     states: int = 64,
+    factors: bool = True,
+    importance: Mapping[str, Any] | None = None,
     keep_nonfinite: bool = False,
     threads: int | None = None,
 ) -> bytes:
@@ -47,7 +49,8 @@ def compress_weights(
     state
         Names and numpy arrays or torch tensors, of any shapes.
     sqnr
-        Target: signal-to-quantisation-noise ratio in dB of all floating tensors of two or more dimensions together.
+        Target: signal-to-quantisation-noise ratio in dB of all floating tensors of two or more dimensions together; of
+        factors of compact layers, that of the kernels which they build.
     bits
         Target: bits of the file for each parameter.
     step
@@ -57,6 +60,11 @@ def compress_weights(
         else is coded without loss.
     states
         States of dependent quantisation, 4 to 256: more make smaller files and encode slower; 1 for none.
+    factors
+        Weigh errors of factors of compact layers (`neuralcodec.layers`), which are known by their names and shapes, by
+        what they do to the kernels. With False they are tensors like others.
+    importance
+        By names of tensors: what their squared errors weigh, a number or an array, whose mean counts; 1 for others.
     keep_nonfinite
         Code tensors with NaN or infinity exactly, rather than refuse them.
     threads
@@ -77,8 +85,16 @@ def compress_weights(
     """
     file = io.BytesIO()
     target = Target(sqnr, bits, step)
-    options = {"bound": bound, "states": states, "keep_nonfinite": keep_nonfinite, "threads": threads}
-    WeightsEncoder(mapping_source(state), target, **options).write(file)  # type: ignore[arg-type]
+    WeightsEncoder(
+        mapping_source(state),
+        target,
+        bound=bound,
+        states=states,
+        factors=factors,
+        importance=importance,
+        keep_nonfinite=keep_nonfinite,
+        threads=threads,
+    ).write(file)
     return file.getvalue()
 
 
