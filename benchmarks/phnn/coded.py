@@ -3,7 +3,8 @@
     NEURALCODEC_DATA=... python benchmarks/phnn/coded.py [--epochs 10] [--width 12]
 
 Reads the states that train.py, with the same options, left in `runs/phnn/`. For inference a batch norm is a scale and a
-shift by channel, which is exact, and these are what the files hold. Ratio and bound of a file are chosen by 10,000 of
+shift by channel, which is exact, and these are what the files hold. What errors of each tensor are worth is measured on
+1,024 training images. Ratio and bound of a file are chosen by 10,000 of
 the training images, seen as they are: it is the smallest file whose accuracy there is at most 0.1 point below that of
 the network before coding. Then the test images are looked at, once. The real network's bytes are those of its kernels,
 the norms folded into them, four bytes a value and nothing else.
@@ -14,6 +15,7 @@ import copy
 import io
 import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,12 @@ from common import write_result  # noqa: E402
 from train import SEEDS, Run, accuracy, images  # noqa: E402
 
 from neuralcodec import compress_weights, decompress_weights  # noqa: E402
-from neuralcodec.weights import WeightsReader  # noqa: E402
+from neuralcodec.weights import WeightsReader, measure_importance  # noqa: E402
 from neuralcodec.weights.description import describe  # noqa: E402
 
 COMPONENTS, STATES = 4, 256
-CHOOSING, ALLOWED = 10_000, 0.001
-RATIOS = tuple(range(36, 5, -2))  # dB, from fine to coarse; the last step is of 0.5 dB
+CHOOSING, CALIBRATION, ALLOWED = 10_000, 1_024, 0.001
+RATIOS = tuple(range(36, 5, -2))  # dB, from fine to coarse; then by halves
 BOUNDS = (1e-4, 1e-3, 1e-2, 3e-2)
 
 
@@ -69,20 +71,22 @@ def folded_bytes(model: nn.Module) -> int:
     return 4 * sum(value.numel() for name, value in state.items() if not name.endswith(".scale"))
 
 
-def coded(model: nn.Module, ratio: float, bound: float) -> tuple[bytes, nn.Module]:
+def coded(
+    model: nn.Module, importance: Mapping[str, float], ratio: float, bound: float
+) -> tuple[bytes, nn.Module]:
     """A file, and the network that it decodes to."""
-    data = compress_weights(model.state_dict(), sqnr=ratio, bound=bound, states=STATES)
+    data = compress_weights(model.state_dict(), sqnr=ratio, bound=bound, states=STATES, importance=importance)
     made = copy.deepcopy(model)
     made.load_state_dict(decompress_weights(data, framework="torch"))
     return data, made
 
 
-def smallest(model: nn.Module, x: Tensor, classes: Tensor) -> dict[str, Any]:
+def smallest(model: nn.Module, importance: Mapping[str, float], x: Tensor, classes: Tensor) -> dict[str, Any]:
     """The smallest file that is as good, by its ratio and bound: first the ratio, then the bound, then the ratio."""
     least = accuracy(model, x, classes) - ALLOWED
 
     def good(ratio: float, bound: float) -> bool:
-        return accuracy(coded(model, ratio, bound)[1], x, classes) >= least
+        return accuracy(coded(model, importance, ratio, bound)[1], x, classes) >= least
 
     def coarsest(ratios: Any, bound: float, known: float) -> float:
         for ratio in ratios:
@@ -114,8 +118,9 @@ def figures(
     found: dict[str, Any] = {}
     for n, run in runs.items():
         model = for_inference(run.model)
-        chosen = smallest(model, *choose)
-        data, decoded = coded(model, chosen["ratio"], chosen["bound"])
+        importance = measure_importance(model, choose[0][:CALIBRATION].split(16))
+        chosen = smallest(model, importance, *choose)
+        data, decoded = coded(model, importance, chosen["ratio"], chosen["bound"])
         found["real" if n == 1 else f"n={n}"] = {
             **chosen,
             "bytes": len(data),

@@ -121,6 +121,20 @@ def encode(
             most=256,
         ),
     ] = 64,
+    importance: Annotated[
+        str | None,
+        option(
+            "--importance",
+            metavar="FILE",
+            help="What errors of each tensor weigh: floats by name, in a .safetensors, .npz or .pt file.",
+        ),
+    ] = None,
+    plain_factors: Annotated[
+        bool,
+        option(
+            "--plain-factors", help="Code factors of compact layers without regard to the kernels they build."
+        ),
+    ] = False,
     keep_nonfinite: Annotated[
         bool, option("--keep-nonfinite", help="Code tensors with NaN or infinity exactly.")
     ] = False,
@@ -133,7 +147,7 @@ def encode(
     """Run `weights encode` (the help text is `ENCODE_HELP`)."""
     from neuralcodec.native import thread_count
     from neuralcodec.signals.outputs import open_output
-    from neuralcodec.weights import Target, WeightsEncoder
+    from neuralcodec.weights import Target, WeightsEncoder, read_importance
 
     thread_count(threads)
     target = Target(sqnr, bits, step)
@@ -141,9 +155,18 @@ def encode(
         raise UnsupportedInput("--lossless does not go with --sqnr, --bits or --step: give one")
     place = _beside(file, ".ncz") if output is None else output
     _check_target(place, file, force=force, json=json)
-    chosen = {"bound": bound, "states": states, "keep_nonfinite": keep_nonfinite, "verify": verify}
+    chosen: dict[str, Any] = {
+        "bound": bound,
+        "states": states,
+        "keep_nonfinite": keep_nonfinite,
+        "verify": verify,
+    }
+    chosen |= {
+        "factors": not plain_factors,
+        "importance": read_importance(importance) if importance else None,
+    }
     with _opened(file) as source:
-        encoder = WeightsEncoder(source, target, threads=threads, **chosen)  # type: ignore[arg-type]
+        encoder = WeightsEncoder(source, target, threads=threads, **chosen)
         with (
             open_output(place) as out,
             progress("encoding", len(source.specs), quiet=quiet) as advance,
@@ -155,6 +178,8 @@ def encode(
     what = f"{plural(len(source.specs), 'tensor')} in {size(report.size)}"
     what += f", {facts['bits_per_parameter']:.4g} bits a parameter"
     loss = f", {report.sqnr:.2f} dB" if report.step else ", without loss"
+    if report.kernels:
+        loss += f" of {plural(report.kernels, 'built kernel')} and the plain tensors"
     tell(f"{'standard output' if place == '-' else place}: {what}{loss}", quiet)
 
 
@@ -307,4 +332,5 @@ def _facts(place: str, source: "WeightSource", report: "Report") -> dict[str, An
         "step": report.step or None,
         "sqnr": round(report.sqnr, 4) if report.step and report.sqnr < 1e3 else None,
         "vector_error": report.vector_error or None,
+        "kernels": report.kernels or None,
     }

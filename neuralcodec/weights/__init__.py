@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from neuralcodec.container.files import PathLike, atomic_file
 from neuralcodec.container.primitives import Buffer
+from neuralcodec.weights.calibration import measure_importance, read_importance
 from neuralcodec.weights.encoder import DEFAULT_BOUND, Report, Target, WeightsEncoder
 from neuralcodec.weights.reader import WeightsReader
 from neuralcodec.weights.sinks import as_mapping
@@ -25,7 +26,9 @@ __all__ = [
     "compress_weights",
     "decompress_weights",
     "encode_weights",
+    "measure_importance",
     "open_weights",
+    "read_importance",
 ]
 
 
@@ -64,7 +67,8 @@ def compress_weights(
         Weigh errors of factors of compact layers (`neuralcodec.layers`), which are known by their names and shapes, by
         what they do to the kernels. With False they are tensors like others.
     importance
-        By names of tensors: what their squared errors weigh, a number or an array, whose mean counts; 1 for others.
+        By names of tensors: what their squared errors weigh, a number or an array, whose mean counts; 1 for others. The
+        ratio `sqnr` is then one of weighted sums. :func:`neuralcodec.weights.measure_importance` measures it.
     keep_nonfinite
         Code tensors with NaN or infinity exactly, rather than refuse them.
     threads

@@ -1,6 +1,7 @@
 """From tensors to a weights file: the search for the step, then record after record."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -142,6 +143,8 @@ class WeightsEncoder:
             raise UnsupportedInput(f"a trellis has 1, 4, 8, 16, 32, 64, 128 or 256 states, not {states}")
         if not 0 < bound < 1:
             raise UnsupportedInput(f"the bound of the error of vectors is above 0 and below 1, not {bound}")
+        if importance and target.lossless:
+            raise UnsupportedInput("importance is for files with loss: give a ratio, bits or a step")
         self._source, self._target = source, target
         self._trellis = states.bit_length() - 1 if states > 1 else 0
         self._bound, self._keep, self._verify = bound, keep_nonfinite, verify
@@ -208,18 +211,17 @@ class WeightsEncoder:
         self, settings: Settings, groups: Sequence[Group], *, trial: bool
     ) -> Iterator[tuple[Batch, Coded]]:
         """Code the groups, a few at a time, in order."""
-        waiting: list[tuple[Batch, Future[Coded]]] = []
+        waiting: deque[tuple[Batch, Future[Coded]]] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
             for group in groups:
                 aims = [aim_of(spec, settings) for spec in group.specs]
                 if trial and FILE_STEP not in aims:
                     continue
                 large = len(group.specs) == 1 and group.specs[0].count > BLOCK
-                if (
-                    large or len(waiting) >= self._threads
-                ):  # a large one alone: its blocks are coded side by side
-                    yield from ((one, job.result()) for one, job in waiting)
-                    waiting = []
+                # A large one alone: its blocks are coded side by side. Of others enough that no thread waits.
+                while len(waiting) > (0 if large else 2 * self._threads - 1):
+                    done, result = waiting.popleft()
+                    yield done, result.result()
                 batch = Batch(group, aims, self._read(group, aims, trial=trial))
                 steps = [
                     self._weighing.step_number(group.first + number, settings.step) if aim == FILE_STEP else 0

@@ -198,3 +198,19 @@ def test_expected_bytes_of_gaussian_values_are_their_entropy() -> None:
     )
     assert bits == pytest.approx(float(expected), abs=0.02)
     assert size.bytes == 10**6
+
+
+def test_a_folded_network_goes_to_onnx() -> None:
+    onnx = pytest.importorskip("onnx", reason="needs onnx and onnxscript")
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+    from onnx.reference import ReferenceEvaluator
+
+    made = network().eval()
+    compact(made, {"0": None, "*": Hypercomplex(n=2)})
+    folded = fold(made)
+    program = torch.onnx.export(folded, (example(),), dynamo=True, verbose=False)
+    onnx.checker.check_model(program.model_proto)
+    (found,) = ReferenceEvaluator(program.model_proto).run(
+        None, {program.model_proto.graph.input[0].name: example().numpy()}
+    )
+    torch.testing.assert_close(torch.from_numpy(found), folded(example()), atol=1e-4, rtol=1e-4)
