@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.errors import UnsupportedInput
-from neuralcodec.weights.kernels import Kernel, kernels_of, matrices
+from neuralcodec.factors import Kernel, kernels_of
 from neuralcodec.weights.tensors import TensorSpec
 
 Bytes = NDArray[np.uint8]
@@ -55,9 +55,10 @@ class Weighing:
         self.specs = specs
         numbers = {spec.name: number for number, spec in enumerate(specs)}
         weights = {numbers[name]: weight for name, weight in _checked(importance or {}, specs, numbers)}
+        shapes = {spec.name: spec.shape for spec in specs if spec.is_matrix}
         self._kernels: dict[int, Kernel] = {}
         self._members: dict[str, list[int]] = {}
-        for kernel in kernels_of(matrices(specs)) if factors else ():
+        for kernel in kernels_of(shapes) if factors else ():
             members = [numbers[name] for name in kernel.factors]
             values = [_array(read(number), specs[number]) for number in members]
             if weights.keys() & set(members) or not all(np.isfinite(value).all() for value in values):

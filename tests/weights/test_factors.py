@@ -10,9 +10,9 @@ import pytest
 
 from neuralcodec import compress_weights, decompress_weights
 from neuralcodec.errors import UnsupportedInput
+from neuralcodec.factors import kernels_of
 from neuralcodec.weights import Target, WeightsEncoder, WeightsReader
 from neuralcodec.weights.description import describe
-from neuralcodec.weights.kernels import kernels_of
 from neuralcodec.weights.sources import mapping_source
 
 torch = pytest.importorskip("torch", reason="neuralcodec.layers needs the extra torch")

@@ -6,13 +6,11 @@ square is on average that of the factor times a number that the other factors te
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from neuralcodec.weights.tensors import TensorSpec
 
 Real = NDArray[np.float64]
 _AXIS = re.compile(r"factor_(\d)")
@@ -104,11 +102,6 @@ def kernels_of(shapes: Mapping[str, Sequence[int]]) -> list[Kernel]:
             layers.setdefault(layer, {})[last] = tuple(shape)
     found = (_kernel(layer, factors) for layer, factors in layers.items())
     return [kernel for kernel in found if kernel is not None]
-
-
-def matrices(specs: Iterable[TensorSpec]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the floating tensors of two or more dimensions, by name."""
-    return {spec.name: spec.shape for spec in specs if spec.is_matrix}
 
 
 def _kernel(layer: str, shapes: Mapping[str, tuple[int, ...]]) -> Kernel | None:
