@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from common import write_result  # noqa: E402
+from network import for_inference  # noqa: E402
 from resumable import RUNS  # noqa: E402
 from train import SEEDS, Run, accuracy, images  # noqa: E402
 
@@ -40,32 +41,6 @@ CHOOSING, CALIBRATION, NORMING, ALLOWED = 10_000, 1_024, 4_096, 0.002
 RATIOS = range(12, 41)  # dB, from coarse to fine
 BOUNDS = (1e-1, 3e-2, 1e-2, 1e-3)
 START = 1e-2  # the bound with which the ratio is chosen
-
-
-class Affine(nn.Module):
-    """What a batch norm is in evaluation: a scale and a shift of each channel."""
-
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-        self.scale = nn.Parameter(scale)
-        self.shift = nn.Parameter(norm.bias.detach() - norm.running_mean * scale)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, channels, height, width)`."""
-        return x * self.scale[:, None, None] + self.shift[:, None, None]
-
-
-def for_inference(model: nn.Module) -> nn.Module:
-    """A copy with scales and shifts in the place of norms."""
-    model = copy.deepcopy(model).eval()
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(parent, name, Affine(child))
-    return model
 
 
 def folded_bytes(model: nn.Module) -> int:

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from coded import CALIBRATION, for_inference  # noqa: E402
+from coded import CALIBRATION  # noqa: E402
 from common import write_result  # noqa: E402
+from network import for_inference  # noqa: E402
 from train import Run, images  # noqa: E402
 
 from neuralcodec import compress_weights, decompress_weights  # noqa: E402

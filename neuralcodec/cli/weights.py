@@ -49,13 +49,15 @@ ENCODE_HELP = """Compress a file of weights; names, order, shapes, dtypes and me
 
 FILE is a safetensors file, a torch state dict (.pt, .pth; loaded as plain weights, never as code), a .npz file, or
 - for a safetensors file on standard input. --sqnr means all floating tensors of two or more dimensions together;
---bits the size of the whole file for each parameter.
+--bits the size of the whole file for each parameter. Factors of compact layers, known by their names, are quantised by
+the error of the kernels that they build, which is what --sqnr then means.
 
 \b
 Examples:
   neuralcodec weights encode model.safetensors -o model.ncz --lossless
   neuralcodec weights encode model.safetensors -o model.ncz --sqnr 35
   neuralcodec weights encode checkpoint.pt --bits 4.5 --states 256
+  neuralcodec weights encode checkpoint.pt --bits 3.5 --importance importance.npz
   neuralcodec weights encode arrays.npz --step 0.01 --keep-nonfinite
 """
 DECODE_HELP = """Restore weights to a .safetensors, .npz, .npy or torch (.pt) file; its suffix tells which.
