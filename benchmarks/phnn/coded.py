@@ -38,7 +38,7 @@ from neuralcodec.weights.description import describe  # noqa: E402
 
 COMPONENTS, STATES = 4, 256
 CHOOSING, CALIBRATION, NORMING, ALLOWED = 10_000, 1_024, 4_096, 0.002
-RATIOS = range(12, 41)  # dB, from coarse to fine
+RATIOS = range(12, 43, 3)  # dB, from coarse to fine; then those between two of them
 BOUNDS = (1e-1, 3e-2, 1e-2, 1e-3)
 START = 1e-2  # the bound with which the ratio is chosen
 
@@ -101,6 +101,7 @@ class Coder:
             return accuracy(self.file(ratio, bound)[1], x, classes) >= least
 
         ratio = next(one for one in RATIOS if good(one, START))
+        ratio = next((one for one in (ratio - 2, ratio - 1) if good(one, START)), ratio)
         bound = next((one for one in BOUNDS if one > START and good(ratio, one)), START)
         return {"ratio": ratio, "bound": bound, "accuracy_wanted": least}
 
