@@ -39,6 +39,8 @@ def text() -> str:
     for name, found in cases.items():
         lines += [f"**{name}**", "", *savings(found)]
     lines += ["### Beside tensorly-torch", "", *rivals(cases)]
+    for threads, others in speed.get("cases_by_threads", {}).items():
+        lines += [f"### On {threads} threads", "", *on_threads(others)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -159,6 +161,20 @@ def rivals(cases: dict[str, Any]) -> list[str]:
         "be filled before use; they were."
     )
     return [note, "", *table(("layer", *(name.removeprefix("conv2d ") for name in names)), rows)]
+
+
+def on_threads(cases: dict[str, Any]) -> list[str]:
+    """Training and inference of our layers by the clock."""
+    names = list(cases)
+    layers = list(dict.fromkeys(layer for case in cases.values() for layer in case if layer != "dense"))
+    rows = []
+    for layer in layers:
+        if not layer.startswith("tensorly-torch"):
+            found = [cases[name].get(layer) for name in names]
+            cells = [f"{share(one['training'])} / {share(one['inference'])}" if one else "" for one in found]
+            rows.append((layer, *cells))
+    note = "Training / inference, by the clock, as shares of torch's own layer on as many threads."
+    return [note, "", *table(("layer", *names), rows)]
 
 
 def share(value: float) -> str:

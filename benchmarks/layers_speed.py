@@ -1,10 +1,11 @@
 """Time, operations and memory of compact layers as multiples of torch's own layers', in one run; and tensorly-torch.
 
     pip install 'neuralcodec[torch]' tensorly-torch==0.5.0
-    python benchmarks/layers_speed.py [--rounds 9]
+    python benchmarks/layers_speed.py [--rounds 9] [--threads 2]
 
-Every round runs the dense layer and all compact ones in turn, on one thread; a ratio is the median over the rounds of
-the processor's time over that of the dense layer in the same round, so that a busy machine counts little. "Training" is
+Every round runs the dense layer and all compact ones in turn; a ratio is the median over the rounds of the time over
+that of the dense layer in the same round, so that a busy machine counts little. On one thread, the default, it is the
+processor's time; on more, whose figures stand beside those in the result file, it is the clock's. "Training" is
 forward and backward, to the input and all parameters; "inference" is forward in evaluation without gradients, kernels
 folded. "Kept" is what the backward pass needs: bytes of all tensors that autograd saves, each storage counted once.
 Compact layers choose their path themselves.
@@ -79,13 +80,14 @@ def rivals(layer: nn.Module) -> dict[str, nn.Module]:
 
 
 def in_turns(jobs: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Processor seconds of each job, run one after the other for several rounds."""
+    """Seconds of each job, of the processor if there is one thread, run one after the other for several rounds."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
         for name, job in jobs.items():
-            start = time.process_time()
+            start = clock()
             job()
-            seconds[name].append(time.process_time() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 
@@ -184,18 +186,26 @@ def main() -> None:
     parser.add_argument(
         "--only", help="measure cases with this in their names, and keep what is known of others"
     )
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     timing.ROUNDS = 7  # the machine may be busy: choose with care
     path = Path(__file__).with_suffix(".json")
-    known = json.loads(path.read_text())["figures"]["cases"] if options.only is not None else {}
+    figures = json.loads(path.read_text())["figures"] if path.exists() else {}
+    # those of one thread stand for themselves, the others by the number of threads
+    more = figures.setdefault("cases_by_threads", {})
+    known = figures.get("cases", {}) if options.threads == 1 else more.get(str(options.threads), {})
     for name, case in CASES.items():
         if options.only is None or options.only in name:
             known[name] = measured(case, options.rounds)
             for layer, found in known[name].items():
                 print(f"{name}: {layer}: {found}", file=sys.stderr)
-    cases = {name: known[name] for name in CASES}
-    write_result(__file__, {"cases": cases, "versions": versions()})
+    cases = {name: known[name] for name in CASES if name in known}
+    if options.threads == 1:
+        figures["cases"] = cases
+    else:
+        more[str(options.threads)] = cases
+    write_result(__file__, {**figures, "versions": versions()})
 
 
 if __name__ == "__main__":

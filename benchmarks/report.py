@@ -258,7 +258,10 @@ def pages() -> dict[Path, str]:
         QUERIES: between_marks(QUERIES, inpainting()),
         LAYERS: between_marks(LAYERS, layers_page.text()),
         RECOMBINER: between_marks(RECOMBINER, "\n".join(recombiner_page.figures())),
-        WEIGHTS: between_marks(WEIGHTS, weights_page.figures(weights["figures"])),
+        WEIGHTS: between_marks(
+            WEIGHTS,
+            weights_page.figures(weights["figures"], figures("weights_factors"), figures("phnn/importance")),
+        ),
     }
 
 

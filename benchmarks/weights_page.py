@@ -11,8 +11,58 @@ def mark(reached: float, least: float, aim: float) -> str:
     return "aim" if reached <= aim else "asked" if reached <= least else "**missed**"
 
 
-def figures(result: dict[str, Any]) -> str:
+def figures(result: dict[str, Any], factors: dict[str, Any], importance: dict[str, Any]) -> str:
     """Return the tables."""
+    return "\n".join([codecs(result), *of_factors(factors), *of_importance(importance)])
+
+
+def of_factors(result: dict[str, Any]) -> list[str]:
+    """What regard to the built kernels saves."""
+    networks = result["networks"]
+    ratios = [name for name in next(iter(networks.values())) if name != "parameters"]
+    lines = [
+        "From `benchmarks/weights_factors.json`: the 3x3 convolutions of 64 channels of the same network as compact "
+        "layers, their weights decomposed; bytes of files whose built kernels have the ratio, against those of one "
+        "step for all factors.",
+        "",
+        f"| layers | parameters | {' | '.join(ratios)} |",
+        f"|---|---|{'---|' * len(ratios)}",
+    ]
+    for name, found in networks.items():
+        cells = [
+            f"{found[r]['bytes']:,}, {100 * (found[r]['bytes'] / found[r]['one_step_bytes'] - 1):+.1f}%"
+            for r in ratios
+        ]
+        lines.append(f"| {' | '.join([name, format(found['parameters'], ','), *cells])} |")
+    return [
+        *lines,
+        "",
+        "Where a decomposition leaves all factors equally large, as CP and separable ones here, one step is right "
+        "already.",
+        "",
+    ]
+
+
+def of_importance(result: dict[str, Any]) -> list[str]:
+    """What importance saves at equal bytes."""
+    lines = [
+        "From `benchmarks/phnn/importance.json`: a small residual network on Fashion-MNIST, real and hypercomplex "
+        f"(n=4), after {result['epochs']} epoch{'s' if result['epochs'] > 1 else ''} of training. At the same bytes, "
+        "the divergence of the outputs from those before coding in nats (and the accuracy on the same images), by what "
+        "errors weigh. The powers are of the information that was measured; 0.75 is what `measure_importance` returns.",
+        "",
+    ]
+    ways = list(next(iter(next(iter(result["networks"].values())).values())))
+    lines += [f"| network | size | {' | '.join(ways)} |", f"|---|---|{'---|' * len(ways)}"]
+    for network, sizes in result["networks"].items():
+        for size, found in sizes.items():
+            cells = [f"{found[way]['divergence']:.4f} ({100 * found[way]['accuracy']:.2f}%)" for way in ways]
+            lines.append(f"| {' | '.join([network, size, *cells])} |")
+    return [*lines, ""]
+
+
+def codecs(result: dict[str, Any]) -> str:
+    """The tables against other codecs, and of speed."""
     versions = result["rivals"]
     lines = [
         "Written by `python benchmarks/report.py` from `benchmarks/weights_rate.json`: a ResNet-56 trained on "

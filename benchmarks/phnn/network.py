@@ -1,5 +1,7 @@
 """A small residual network for images of 28 x 28, real or hypercomplex."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -59,3 +61,29 @@ def network(n: int, width: int, blocks: int) -> tuple[nn.Sequential, Report]:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     choice = None if n == 1 else Hypercomplex(n=n, nonlinearity="relu")
     return made, compact(made, {"3.*": choice}, example=torch.zeros(1, 1, 28, 28), strict=True)
+
+
+class Affine(nn.Module):
+    """What a batch norm is in evaluation: a scale and a shift of each channel."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+        self.scale = nn.Parameter(scale)
+        self.shift = nn.Parameter(norm.bias.detach() - norm.running_mean * scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(batch, channels, height, width)`."""
+        return x * self.scale[:, None, None] + self.shift[:, None, None]
+
+
+def for_inference(model: nn.Module) -> nn.Module:
+    """A copy with scales and shifts in the place of norms."""
+    model = copy.deepcopy(model).eval()
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, Affine(child))
+    return model

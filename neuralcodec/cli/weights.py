@@ -49,13 +49,15 @@ ENCODE_HELP = """Compress a file of weights; names, order, shapes, dtypes and me
 
 FILE is a safetensors file, a torch state dict (.pt, .pth; loaded as plain weights, never as code), a .npz file, or
 - for a safetensors file on standard input. --sqnr means all floating tensors of two or more dimensions together;
---bits the size of the whole file for each parameter.
+--bits the size of the whole file for each parameter. Factors of compact layers, known by their names, are quantised by
+the error of the kernels that they build, which is what --sqnr then means.
 
 \b
 Examples:
   neuralcodec weights encode model.safetensors -o model.ncz --lossless
   neuralcodec weights encode model.safetensors -o model.ncz --sqnr 35
   neuralcodec weights encode checkpoint.pt --bits 4.5 --states 256
+  neuralcodec weights encode checkpoint.pt --bits 3.5 --importance importance.npz
   neuralcodec weights encode arrays.npz --step 0.01 --keep-nonfinite
 """
 DECODE_HELP = """Restore weights to a .safetensors, .npz, .npy or torch (.pt) file; its suffix tells which.
@@ -121,6 +123,20 @@ def encode(
             most=256,
         ),
     ] = 64,
+    importance: Annotated[
+        str | None,
+        option(
+            "--importance",
+            metavar="FILE",
+            help="What errors of each tensor weigh: floats by name, in a .safetensors, .npz or .pt file.",
+        ),
+    ] = None,
+    plain_factors: Annotated[
+        bool,
+        option(
+            "--plain-factors", help="Code factors of compact layers without regard to the kernels they build."
+        ),
+    ] = False,
     keep_nonfinite: Annotated[
         bool, option("--keep-nonfinite", help="Code tensors with NaN or infinity exactly.")
     ] = False,
@@ -133,7 +149,7 @@ def encode(
     """Run `weights encode` (the help text is `ENCODE_HELP`)."""
     from neuralcodec.native import thread_count
     from neuralcodec.signals.outputs import open_output
-    from neuralcodec.weights import Target, WeightsEncoder
+    from neuralcodec.weights import Target, WeightsEncoder, read_importance
 
     thread_count(threads)
     target = Target(sqnr, bits, step)
@@ -141,9 +157,18 @@ def encode(
         raise UnsupportedInput("--lossless does not go with --sqnr, --bits or --step: give one")
     place = _beside(file, ".ncz") if output is None else output
     _check_target(place, file, force=force, json=json)
-    chosen = {"bound": bound, "states": states, "keep_nonfinite": keep_nonfinite, "verify": verify}
+    chosen: dict[str, Any] = {
+        "bound": bound,
+        "states": states,
+        "keep_nonfinite": keep_nonfinite,
+        "verify": verify,
+    }
+    chosen |= {
+        "factors": not plain_factors,
+        "importance": read_importance(importance) if importance else None,
+    }
     with _opened(file) as source:
-        encoder = WeightsEncoder(source, target, threads=threads, **chosen)  # type: ignore[arg-type]
+        encoder = WeightsEncoder(source, target, threads=threads, **chosen)
         with (
             open_output(place) as out,
             progress("encoding", len(source.specs), quiet=quiet) as advance,
@@ -155,6 +180,8 @@ def encode(
     what = f"{plural(len(source.specs), 'tensor')} in {size(report.size)}"
     what += f", {facts['bits_per_parameter']:.4g} bits a parameter"
     loss = f", {report.sqnr:.2f} dB" if report.step else ", without loss"
+    if report.kernels:
+        loss += f" of {plural(report.kernels, 'built kernel')} and the plain tensors"
     tell(f"{'standard output' if place == '-' else place}: {what}{loss}", quiet)
 
 
@@ -307,4 +334,5 @@ def _facts(place: str, source: "WeightSource", report: "Report") -> dict[str, An
         "step": report.step or None,
         "sqnr": round(report.sqnr, 4) if report.step and report.sqnr < 1e3 else None,
         "vector_error": report.vector_error or None,
+        "kernels": report.kernels or None,
     }

@@ -1,11 +1,15 @@
 """What replacing layers came to: parameters, bytes and FLOPs, before and after."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from neuralcodec.factors import kernels_of
 
 SQNR_DB = 35.0
 SMALL_BITS = 16  # of the values of tensors with one dimension, which are few and sensitive
@@ -23,8 +27,9 @@ class Size:
         Of all parameters and buffers as they lie in memory.
     coded_bytes
         What a coder of single values makes of them at 35 dB, in bytes: the order-0 entropy of each tensor of two or
-        more dimensions, quantised uniformly at a signal-to-noise ratio of 35 dB in all of them, and 16 bits for each
-        other value. An expectation: the codec's context models do better, its headers cost something.
+        more dimensions, quantised uniformly at a signal-to-noise ratio of 35 dB of them, or of the kernels that they
+        build, and 16 bits for each other value. An expectation: the codec's context models do better, its headers
+        cost something.
     flops
         Of a forward pass in evaluation on the example, a multiply-add being two; None without an example.
     """
@@ -97,8 +102,8 @@ class Report:
 
 def measured(module: nn.Module, example: Any = None) -> Size:
     """Sizes of a module as it is, and its FLOPs on an example."""
-    parameters, state = list(module.parameters()), list(module.state_dict().values())
-    stored = sum(value.numel() * value.element_size() for value in state)
+    parameters, state = list(module.parameters()), module.state_dict()
+    stored = sum(value.numel() * value.element_size() for value in state.values())
     flops = None if example is None else _flops(module, example)
     return Size(sum(p.numel() for p in parameters), stored, _coded_bytes(state), flops)
 
@@ -122,15 +127,26 @@ def _flops(module: nn.Module, example: Any) -> int:
     return int(counter.get_total_flops())
 
 
-def _coded_bytes(state: list[Tensor]) -> int:
-    large = [value.detach().double() for value in state if value.is_floating_point() and value.dim() > 1]
-    small = sum(value.numel() for value in state if not (value.is_floating_point() and value.dim() > 1))
-    count = sum(value.numel() for value in large)
-    energy = sum(float(value.square().sum()) for value in large)
-    step = (12 * energy / max(count, 1) / 10 ** (SQNR_DB / 10)) ** 0.5
+def _coded_bytes(state: Mapping[str, Tensor]) -> int:
+    """See :class:`Size`; errors of factors weigh what they do to the kernels, as in the codec of weights."""
+    values = {name: value.detach().double().cpu() for name, value in state.items() if _is_matrix(value)}
+    small = sum(value.numel() for value in state.values() if not _is_matrix(value))
+    energy = {name: float(value.square().sum()) for name, value in values.items()}
+    weights = dict.fromkeys(values, 1.0)
+    for kernel in kernels_of({name: value.shape for name, value in values.items()}):
+        factors = [values[name].numpy() for name in kernel.factors]
+        weights |= zip(kernel.factors, kernel.sensitivities(factors), strict=True)
+        energy |= dict.fromkeys(kernel.factors, 0.0)
+        energy[kernel.factors[0]] = float(np.square(kernel.build(factors)).sum())
+    count = sum(value.numel() for value in values.values())
+    step = (12 * sum(energy.values()) / max(count, 1) / 10 ** (SQNR_DB / 10)) ** 0.5
     bits = float(SMALL_BITS * small)
-    for value in large:
-        if value.numel() and step:
-            _, counts = torch.round(value / step).unique(return_counts=True)
+    for name, value in values.items():
+        if value.numel() and step and weights[name]:
+            _, counts = torch.round(value * (weights[name] ** 0.5 / step)).unique(return_counts=True)
             bits -= float((counts * torch.log2(counts / value.numel())).sum())
     return round(bits / 8)
+
+
+def _is_matrix(value: Tensor) -> bool:
+    return bool(value.is_floating_point()) and value.dim() > 1

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from neuralcodec.container.files import PathLike, atomic_file
 from neuralcodec.container.primitives import Buffer
+from neuralcodec.weights.calibration import measure_importance, read_importance
 from neuralcodec.weights.encoder import DEFAULT_BOUND, Report, Target, WeightsEncoder
 from neuralcodec.weights.reader import WeightsReader
 from neuralcodec.weights.sinks import as_mapping
@@ -25,7 +26,9 @@ __all__ = [
     "compress_weights",
     "decompress_weights",
     "encode_weights",
+    "measure_importance",
     "open_weights",
+    "read_importance",
 ]
 
 
@@ -37,6 +40,8 @@ def compress_weights(
     step: float | None = None,
     bound: float = DEFAULT_BOUND,
     states: int = 64,
+    factors: bool = True,
+    importance: Mapping[str, Any] | None = None,
     keep_nonfinite: bool = False,
     threads: int | None = None,
 ) -> bytes:
@@ -47,7 +52,8 @@ def compress_weights(
     state
         Names and numpy arrays or torch tensors, of any shapes.
     sqnr
-        Target: signal-to-quantisation-noise ratio in dB of all floating tensors of two or more dimensions together.
+        Target: signal-to-quantisation-noise ratio in dB of all floating tensors of two or more dimensions together; of
+        factors of compact layers, that of the kernels which they build.
     bits
         Target: bits of the file for each parameter.
     step
@@ -57,6 +63,12 @@ def compress_weights(
         else is coded without loss.
     states
         States of dependent quantisation, 4 to 256: more make smaller files and encode slower; 1 for none.
+    factors
+        Weigh errors of factors of compact layers (`neuralcodec.layers`), which are known by their names and shapes, by
+        what they do to the kernels. With False they are tensors like others.
+    importance
+        By names of tensors: what their squared errors weigh, a number or an array, whose mean counts; 1 for others. The
+        ratio `sqnr` is then one of weighted sums. :func:`neuralcodec.weights.measure_importance` measures it.
     keep_nonfinite
         Code tensors with NaN or infinity exactly, rather than refuse them.
     threads
@@ -77,8 +89,16 @@ def compress_weights(
     """
     file = io.BytesIO()
     target = Target(sqnr, bits, step)
-    options = {"bound": bound, "states": states, "keep_nonfinite": keep_nonfinite, "threads": threads}
-    WeightsEncoder(mapping_source(state), target, **options).write(file)  # type: ignore[arg-type]
+    WeightsEncoder(
+        mapping_source(state),
+        target,
+        bound=bound,
+        states=states,
+        factors=factors,
+        importance=importance,
+        keep_nonfinite=keep_nonfinite,
+        threads=threads,
+    ).write(file)
     return file.getvalue()
 
 

@@ -53,12 +53,15 @@ class Coded:
         Its bytes, and the parameters of its tensors' models, which the index keeps; empty after a trial.
     power, noise
         Sums of squares of the values and of their errors, tensor by tensor; 0 where nothing is lost.
+    decoded
+        Bytes that each tensor decodes to; None where they are those that were given.
     """
 
     body: bytes
     parameters: bytes
     power: list[float]
     noise: list[float]
+    decoded: list[Bytes | None]
 
 
 @cache
@@ -80,6 +83,7 @@ def encode_body(
     aims: Sequence[int],
     settings: Settings,
     *,
+    steps: Sequence[int] | None = None,
     trial: bool = False,
     verify: bool = False,
     threads: int = 1,
@@ -90,12 +94,15 @@ def encode_body(
     ----------
     specs, data, aims
         The tensors, their bytes, and how to code each.
+    steps
+        Numbers of steps of their own (docs/format.md, 10.4), for tensors that would have the file's; 0 for that.
     trial
         Only quantise, to find the errors.
     verify
         Decode the body, and raise :class:`EntropyCodingError` unless it holds the tensors.
     """
-    tensors = [(one, *spec.layout, aim) for one, spec, aim in zip(data, specs, aims, strict=True)]
+    own = steps if steps is not None else [0] * len(specs)
+    tensors = [(one, *spec.layout, aim, k) for one, spec, aim, k in zip(data, specs, aims, own, strict=True)]
     parameters, stored, blocks, reports = coder().encode(
         tensors,
         settings.step,
@@ -106,12 +113,10 @@ def encode_body(
         threads,
         native.simd(),
     )
-    power, noise = [report[1] for report in reports], [report[2] for report in reports]
+    power, noise, decoded = ([report[place] for report in reports] for place in (1, 2, 3))
     if trial:
-        return Coded(b"", b"", power, noise)
-    wanted = [
-        (one if report[3] is None else report[3]).data for one, report in zip(data, reports, strict=True)
-    ]
+        return Coded(b"", b"", power, noise, decoded)
+    wanted = [(one if made is None else made).data for one, made in zip(data, decoded, strict=True)]
     checksum = crc32(*wanted)
     parts = [
         _packed(stored),
@@ -124,10 +129,10 @@ def encode_body(
     padding = bytes(max(0, -(-raw // MAX_BYTES_PER_BYTE) - size))
     body = b"".join([*parts, padding, checksum])
     if verify:
-        decoded = decode_body(body, parameters, specs, settings.step, "record", threads=threads)
-        if any(bytes(one) != bytes(must) for (one, _), must in zip(decoded, wanted, strict=True)):
+        found = decode_body(body, parameters, specs, settings.step, "record", threads=threads)
+        if any(bytes(one) != bytes(must) for (one, _), must in zip(found, wanted, strict=True)):
             raise EntropyCodingError("verification failed: a record does not decode to the tensors coded")
-    return Coded(body, parameters, power, noise)
+    return Coded(body, parameters, power, noise, decoded)
 
 
 def decode_body(

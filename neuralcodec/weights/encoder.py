@@ -1,16 +1,17 @@
 """From tensors to a weights file: the search for the step, then record after record."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.native import thread_count
+from neuralcodec.weights.batches import Batch, Group, grouped
 from neuralcodec.weights.coder import (
     BOUNDED,
     FILE_STEP,
@@ -25,10 +26,10 @@ from neuralcodec.weights.layout import Index, WeightsWriter
 from neuralcodec.weights.search import step_for_noise, step_for_size
 from neuralcodec.weights.sources import WeightSource
 from neuralcodec.weights.tensors import BLOCK, TensorSpec
+from neuralcodec.weights.weighing import Weighing
 
 SAMPLE = 1 << 18
 DEFAULT_BOUND = 1e-4
-UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Target:
     Attributes
     ----------
     sqnr
-        Signal-to-quantisation-noise ratio, in dB, of all floating tensors of two or more dimensions together.
+        Signal-to-quantisation-noise ratio, in dB, of all floating tensors of two or more dimensions together; of
+        factors of compact layers, that of the kernels which they build.
     bits
         Bits of the whole file for each parameter.
     step
@@ -82,6 +84,8 @@ class Report:
         Bytes of the file.
     step, sqnr
         Of a lossy file; 0 and infinity else.
+    kernels
+        Number of kernels, built from factors, whose error was looked at instead of the factors'.
     tensors
         Every tensor, in order.
     vector_error
@@ -93,36 +97,7 @@ class Report:
     sqnr: float
     tensors: Sequence[TensorResult]
     vector_error: float
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tensors of a record: the number of the first, all of them, and how many elements of each are looked at."""
-
-    first: int
-    specs: Sequence[TensorSpec]
-    limit: int = UNLIMITED
-
-
-def grouped(specs: Sequence[TensorSpec]) -> list[Group]:
-    """Return the tensors of each record: a large one alone, small ones until they are a block together.
-
-    >>> from neuralcodec.weights.dtypes import BY_NAME
-    >>> sizes = [10, 70_000, 20, 40_000, 40_000, 5]
-    >>> [len(group.specs) for group in grouped([TensorSpec(str(n), BY_NAME["F32"], (n,)) for n in sizes])]
-    [1, 1, 3, 1]
-    """
-    groups: list[Group] = []
-    first, held = 0, 0
-    for number, spec in enumerate(specs):
-        large = spec.count > BLOCK
-        if number > first and (large or held >= BLOCK):
-            groups.append(Group(first, specs[first:number]))
-            first, held = number, 0
-        held += spec.count if not large else BLOCK
-    if first < len(specs):
-        groups.append(Group(first, specs[first:]))
-    return groups
+    kernels: int = 0
 
 
 class WeightsEncoder:
@@ -138,6 +113,11 @@ class WeightsEncoder:
         States of dependent quantisation: 4 to 256, a power of 2, or 1 for scalar quantisation.
     bound
         Greatest normalised error of floating vectors.
+    factors
+        Weigh errors of factors of compact layers by what they do to the kernels; else factors are tensors like others.
+    importance
+        By names of tensors: what their squared errors weigh, a number or an array, whose mean counts. Tensors that are
+        not named weigh 1. Errors of the factors that are named weigh that alone.
     keep_nonfinite
         Code tensors that hold NaN or infinity without loss, rather than refuse them.
     verify
@@ -153,6 +133,8 @@ class WeightsEncoder:
         *,
         states: int = 64,
         bound: float = DEFAULT_BOUND,
+        factors: bool = True,
+        importance: Mapping[str, Any] | None = None,
         keep_nonfinite: bool = False,
         verify: bool = False,
         threads: int | None = None,
@@ -161,12 +143,21 @@ class WeightsEncoder:
             raise UnsupportedInput(f"a trellis has 1, 4, 8, 16, 32, 64, 128 or 256 states, not {states}")
         if not 0 < bound < 1:
             raise UnsupportedInput(f"the bound of the error of vectors is above 0 and below 1, not {bound}")
+        if importance and target.lossless:
+            raise UnsupportedInput("importance is for files with loss: give a ratio, bits or a step")
         self._source, self._target = source, target
         self._trellis = states.bit_length() - 1 if states > 1 else 0
         self._bound, self._keep, self._verify = bound, keep_nonfinite, verify
         self._threads = thread_count(threads)
         self._groups = grouped(source.specs)
         self._names_checked(source.specs)
+        self._weighing = Weighing(
+            source.specs,
+            source.read,
+            factors=factors and not target.lossless,
+            importance=importance,
+            fixed=target.step is not None,
+        )
 
     @staticmethod
     def _names_checked(specs: Sequence[TensorSpec]) -> None:
@@ -190,18 +181,18 @@ class WeightsEncoder:
     def _write(self, file: BinaryIO, settings: Settings, advance: Callable[[int], None]) -> Report:
         writer = WeightsWriter(file)
         results: list[TensorResult] = []
-        power = noise = worst = 0.0
-        for group, aims, coded in self._coded(settings, self._groups, trial=False):
-            writer.append(coded.body, len(group.specs), coded.parameters)
-            for spec, aim, p, n in zip(group.specs, aims, coded.power, coded.noise, strict=True):
+        meter, worst = self._weighing.meter(), 0.0
+        for batch, coded in self._coded(settings, self._groups, trial=False):
+            specs = batch.group.specs
+            writer.append(coded.body, len(specs), coded.parameters)
+            for spec, aim, p, n in zip(specs, batch.aims, coded.power, coded.noise, strict=True):
                 error = n / p if p > 0 else 0.0
                 results.append(TensorResult(spec, error, aim == FILE_STEP))
-                if aim == FILE_STEP:
-                    power, noise = power + p, noise + n
-                elif aim == BOUNDED:
+                if aim == BOUNDED:
                     worst = max(worst, math.sqrt(error))
-            advance(len(group.specs))
-        sqnr = _ratio(power, noise)
+            batch.measure(coded, meter)
+            advance(len(specs))
+        sqnr = _ratio(meter.power, meter.noise)
         source = self._source
         writer.finish(
             Index(
@@ -214,37 +205,41 @@ class WeightsEncoder:
                 bound=self._bound,
             )
         )
-        return Report(writer.size, settings.step, sqnr, results, worst)
+        return Report(writer.size, settings.step, sqnr, results, worst, self._weighing.kernels)
 
     def _coded(
         self, settings: Settings, groups: Sequence[Group], *, trial: bool
-    ) -> Iterator[tuple[Group, list[int], Coded]]:
+    ) -> Iterator[tuple[Batch, Coded]]:
         """Code the groups, a few at a time, in order."""
-        waiting: list[tuple[Group, list[int], Future[Coded]]] = []
+        waiting: deque[tuple[Batch, Future[Coded]]] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
             for group in groups:
                 aims = [aim_of(spec, settings) for spec in group.specs]
                 if trial and FILE_STEP not in aims:
                     continue
                 large = len(group.specs) == 1 and group.specs[0].count > BLOCK
-                if (
-                    large or len(waiting) >= self._threads
-                ):  # a large one alone: its blocks are coded side by side
-                    yield from ((one, of, job.result()) for one, of, job in waiting)
-                    waiting = []
-                data = self._read(group, aims, trial=trial)
+                # A large one alone: its blocks are coded side by side. Of others enough that no thread waits.
+                while len(waiting) > (0 if large else 2 * self._threads - 1):
+                    done, result = waiting.popleft()
+                    yield done, result.result()
+                batch = Batch(group, aims, self._read(group, aims, trial=trial))
+                steps = [
+                    self._weighing.step_number(group.first + number, settings.step) if aim == FILE_STEP else 0
+                    for number, aim in enumerate(aims)
+                ]
                 job = pool.submit(
                     encode_body,
                     group.specs,
-                    data,
+                    batch.data,
                     aims,
                     settings,
+                    steps=steps,
                     trial=trial,
                     verify=self._verify,
                     threads=self._threads if large else 1,
                 )
-                waiting.append((group, aims, job))
-            yield from ((one, of, job.result()) for one, of, job in waiting)
+                waiting.append((batch, job))
+            yield from ((one, job.result()) for one, job in waiting)
 
     def _read(self, group: Group, aims: list[int], *, trial: bool) -> list[Bytes]:
         """Read the tensors of a group; those with NaN or infinity are coded without loss, or refused."""
@@ -301,27 +296,24 @@ class WeightsEncoder:
         return sink.size
 
     def _power(self) -> tuple[float, int]:
-        """Return the sum of squares, and the number, of the elements that the step covers."""
-        power, count = 0.0, 0
+        """Return the sum of squares, weighted, and the number of the elements that have levels."""
+        count, meter = 0, self._weighing.meter()
         settings = Settings(1.0, self._bound, self._trellis)
         for group in self._groups:
             aims = [aim_of(spec, settings) for spec in group.specs]
-            for values, spec, aim in zip(self._read(group, aims, trial=True), group.specs, aims, strict=True):
-                if aim == FILE_STEP:
-                    reals = as_reals(values, spec)
-                    power += float(np.dot(reals, reals))
-                    count += spec.count
-        return power, count
+            batch = Batch(group, aims, self._read(group, aims, trial=True))
+            count += batch.count
+            batch.measure(None, meter)
+        return meter.power, count
 
     def _noise(self, step: float, sample: int | None = None) -> tuple[float, int]:
-        """Return the sum of squared errors for a step, and the number of elements; of a sample or of all."""
-        noise, count = 0.0, 0
+        """Return the sum of squared errors for a step, weighted, and the number of elements; of a sample or of all."""
+        count, meter = 0, self._weighing.meter()
         groups = self._groups if sample is None else self._sampled(sample)
-        for group, aims, coded in self._coded(Settings(step, self._bound, self._trellis), groups, trial=True):
-            for spec, aim, one in zip(group.specs, aims, coded.noise, strict=True):
-                if aim == FILE_STEP:
-                    noise, count = noise + one, count + min(spec.count, group.limit)
-        return noise, count
+        for batch, coded in self._coded(Settings(step, self._bound, self._trellis), groups, trial=True):
+            count += batch.count
+            batch.measure(coded, meter, whole=sample is None)
+        return meter.noise, count
 
     def _sampled(self, size: int) -> list[Group]:
         """Return groups that stand for all: of large tensors, their first rows."""
@@ -354,14 +346,6 @@ def _ratio(power: float, noise: float) -> float:
     if noise <= 0 or power <= 0:
         return math.inf
     return 10 * math.log10(power / noise)
-
-
-def as_reals(values: Bytes, spec: TensorSpec) -> NDArray[np.floating[Any]]:
-    """Return the elements of a floating tensor as numbers that numpy knows."""
-    if spec.type.name == "BF16":
-        return (values.view("<u2").astype("<u4") << 16).view("<f4")
-    reals: NDArray[np.floating[Any]] = values.view(f"<f{spec.type.width}")
-    return reals.astype(np.float64) if spec.type.width == 2 else reals
 
 
 def is_finite(values: Bytes, spec: TensorSpec) -> bool:

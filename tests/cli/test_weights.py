@@ -138,3 +138,26 @@ def test_errors_are_one_line(model_file: Path) -> None:
 def test_help_shows_examples() -> None:
     for verb in ("encode", "decode", "info"):
         assert "neuralcodec weights" in invoke("weights", verb, "--help").text
+
+
+@pytest.mark.usefixtures("place")
+def test_factors_and_importance() -> None:
+    rng = np.random.default_rng(1)
+    shapes = {"a.algebra": (4, 4, 4), "a.filters": (4, 8, 8, 3, 3), "b.weight": (32, 32)}
+    np.savez("net.npz", **{name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()})
+    facts = invoke("weights", "encode", "net.npz", "-o", "a.ncz", "--sqnr", "30", "--json")
+    assert json.loads(facts.text)["kernels"] == 1
+    facts = invoke("weights", "encode", "net.npz", "-o", "b.ncz", "--sqnr", "30", "--plain-factors", "--json")
+    assert json.loads(facts.text)["kernels"] is None
+    np.savez("importance.npz", **{"b.weight": np.float32(100)})
+    options = ("--sqnr", "30", "--importance", "importance.npz")
+    assert invoke("weights", "encode", "net.npz", "-o", "c.ncz", *options).code == 0
+    sizes = {}
+    for name in ("a", "c"):
+        tensors = json.loads(invoke("weights", "info", f"{name}.ncz", "--json").text)["tensors"]
+        sizes[name] = {tensor["name"]: tensor["bytes"] for tensor in tensors}
+    assert sizes["c"]["b.weight"] > sizes["a"]["b.weight"]
+    assert sizes["c"]["a.filters"] < sizes["a"]["a.filters"]
+    np.savez("importance.npz", **{"d.weight": np.float32(1)})
+    invoke("weights", "encode", "net.npz", "-o", "d.ncz", *options).assert_error("d.weight")
+    invoke("weights", "encode", "net.npz", "-o", "d.ncz", "--importance", "none.npz").assert_error("none.npz")

@@ -12,7 +12,10 @@ torch = pytest.importorskip(
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from neuralcodec import layers
+from neuralcodec import (
+    compress_weights,
+    layers,
+)
 from neuralcodec.errors import InvalidLayer
 from neuralcodec.layers import Hypercomplex, Tensorized, compact, fold
 
@@ -198,3 +201,29 @@ def test_expected_bytes_of_gaussian_values_are_their_entropy() -> None:
     )
     assert bits == pytest.approx(float(expected), abs=0.02)
     assert size.bytes == 10**6
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter itself
+def test_a_folded_network_goes_to_onnx() -> None:
+    onnx = pytest.importorskip("onnx", reason="needs onnx and onnxscript")
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+    from onnx.reference import ReferenceEvaluator
+
+    made = network().eval()
+    compact(made, {"0": None, "*": Hypercomplex(n=2)})
+    folded = fold(made)
+    program = torch.onnx.export(folded, (example(),), dynamo=True, verbose=False)
+    onnx.checker.check_model(program.model_proto)
+    (found,) = ReferenceEvaluator(program.model_proto).run(
+        None, {program.model_proto.graph.input[0].name: example().numpy()}
+    )
+    torch.testing.assert_close(torch.from_numpy(found), folded(example()), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spec", [None, *SPECS[:3], Tensorized("cp", 8)])
+def test_expected_bytes_are_near_those_of_a_file(spec: Any) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Linear(128, 128, bias=False) for _ in range(3)))
+    report = compact(model, spec)
+    size = len(compress_weights(model.state_dict(), sqnr=35))
+    assert 0.9 < report.after.coded_bytes / size < 1.1

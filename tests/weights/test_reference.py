@@ -69,7 +69,7 @@ def both(
         for i, (name, a) in enumerate(zip(names, arrays, strict=True))
     ]
     given = [
-        (np.frombuffer(a.tobytes(), np.uint8), *s.layout, aim)
+        (np.frombuffer(a.tobytes(), np.uint8), *s.layout, aim, 0)
         for a, s, aim in zip(arrays, specs, aims, strict=True)
     ]
     parameters, stored, blocks, _ = coder().encode(

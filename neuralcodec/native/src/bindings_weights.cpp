@@ -61,7 +61,7 @@ class WeightCoder {
     WeightCoder(Array1<uint32_t> gaussian, Array1<uint32_t> laplace)
         : tables_(gaussian.data(), gaussian.size(), laplace.data(), laplace.size()) {}
 
-    // tensors: (data, width, mantissa, integer, signed, cols, taps, aim)
+    // tensors: (data, width, mantissa, integer, signed, cols, taps, aim, number of the step or 0)
     nb::tuple encode(nb::list tensors, double step, double bound, int trellis, double price,
                      bool only_measure, size_t threads, const std::string& simd) const {
         if (trellis != 0 && (trellis < 2 || trellis > 8))
@@ -78,8 +78,10 @@ class WeightCoder {
             const Aim aim = Aim(nb::cast<int>(t[7]));
             if (aim != Aim::lossless && !type.mantissa)
                 throw std::invalid_argument("only floats have levels");
+            const int64_t number = nb::cast<int64_t>(t[8]);
+            if (number < 0 || number > kStepNumbers) throw std::invalid_argument("no such number of a step");
             inputs.push_back({type, geometry_of(count, nb::cast<uint64_t>(t[5]), nb::cast<uint32_t>(t[6])),
-                              kept.back().data(), aim});
+                              kept.back().data(), aim, number});
         }
         const RecordSettings settings{step, bound, trellis, price, only_measure, threads, simd};
         EncodedRecord record;
@@ -91,7 +93,7 @@ class WeightCoder {
         for (const auto& b : record.blocks) blocks.append(to_bytes(b));
         for (TensorReport& r : record.reports) {
             nb::object decoded = nb::none();
-            if (!r.decoded.empty() && !only_measure) {  // the bytes move, for they may be many
+            if (!r.decoded.empty()) {  // the bytes move, for they may be many
                 auto* kept = new std::vector<uint8_t>(std::move(r.decoded));
                 nb::capsule owner(kept,
                                   [](void* p) noexcept { delete static_cast<std::vector<uint8_t>*>(p); });

@@ -19,6 +19,7 @@ constexpr int kTail = 17 * 256;  // entries of a tail table, at steps of 1/256 o
 constexpr int kCoefficientBits = 6;
 constexpr int64_t kMaxLevel = int64_t(1) << 28;
 constexpr int kMaxStates = 256;
+constexpr int64_t kStepNumbers = 8192;
 
 enum class Kind : uint8_t { stored = 0, planes = 1, integers = 2, floats = 3, levels = 4 };
 enum class Lattice : uint8_t { plain = 0, odd = 1, zero = 2, floor = 3 };

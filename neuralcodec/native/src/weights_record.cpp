@@ -96,14 +96,14 @@ class Leveller {
         sparse_ = zeros > kSparse * n;
         mean_ = m.sum / n, deviation_ = std::sqrt(std::max(m.square / n - mean_ * mean_, 0.0));
         if (input_.aim == Aim::file_step) {
-            model.step = 0;
-            attempt(settings_.step, report);
+            model.step = input_.step;
+            attempt(model.step ? grid_step(model.step) : settings_.step, report);
         } else {
             const double gain = settings_.trellis ? kDependentGain[settings_.trellis] / 4 : 1;
             const double wanted = settings_.bound * settings_.bound * m.square;
             const double step = std::sqrt(12 * gain * wanted / n);
             int64_t number = int64_t(std::floor(16 * std::log2(std::max(step, 1e-40)))) + 4097 + 1;
-            number = std::min<int64_t>(std::max<int64_t>(number, 1), 8192);
+            number = std::min<int64_t>(std::max<int64_t>(number, 1), kStepNumbers);
             for (;; --number) {
                 model.step = number;
                 attempt(grid_step(number), report);

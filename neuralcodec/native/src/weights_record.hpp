@@ -35,6 +35,7 @@ struct TensorInput {
     Geometry geometry;
     const uint8_t* data;
     Aim aim;
+    int64_t step = 0;  // with the aim file_step: the number of a step of its own, or 0 for the file's
 };
 
 struct RecordSettings {
