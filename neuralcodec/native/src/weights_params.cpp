@@ -135,7 +135,8 @@ void exchange(Io& io, std::vector<TensorModel>& models, const std::vector<ModelP
         const bool dependent = m.lattice != Lattice::plain;
         io.byte(m.trellis, dependent ? 2 : 0, dependent ? 8 : 0, "the trellis");
     });
-    each(levels, [&](TensorModel& m, const ModelPlace&) { io.varint(m.step, uint64_t(kStepNumbers), "the step"); });
+    each(levels,
+         [&](TensorModel& m, const ModelPlace&) { io.varint(m.step, uint64_t(kStepNumbers), "the step"); });
     each(levels, [&](TensorModel& m, const ModelPlace&) { io.byte(m.error, 0, 255, "the error"); });
     each(floats, [&](TensorModel& m, const ModelPlace& place) {
         io.zigzag(m.exponent, 2048, "the exponent of the cells");
