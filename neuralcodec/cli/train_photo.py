@@ -53,7 +53,7 @@ def photo(
     ] = 8192,
     rate: Annotated[
         float, option("--rate", metavar="R", help="Step size at the start; it falls to 0.")
-    ] = 3e-3,
+    ] = 1e-2,
     variants: Annotated[
         int,
         option(

@@ -1,5 +1,7 @@
 """Which samples a network reads, and what they are outside a tile (docs/format.md, section 11.3)."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,22 +33,48 @@ ORDER = (1, 0, 2)
 """Planes of a colour image in the order of coding: green, red, blue."""
 
 
+def kinds(plane: int) -> list[tuple[int, int | None, tuple[tuple[int, int], ...]]]:
+    """Return what the network of a plane reads: of which plane, relative to which, and at which neighbours.
+
+    >>> [(one, to, len(places)) for one, to, places in kinds(2)]
+    [(2, 0, 18), (2, 1, 18), (2, None, 18), (0, None, 9), (1, 0, 9)]
+    """
+    relative = [(plane, other, OWN) for other in range(plane)]
+    finished = [(other, 0 if other else None, FINISHED) for other in range(plane)]
+    return [*relative, (plane, None, OWN), *finished]
+
+
+@cache
+def places_of(plane: int) -> list[tuple[int, int, int]]:
+    """Return each sample that the network of a plane reads, once: plane, rows down, columns right."""
+    found = [
+        (of, *place)
+        for one, to, places in kinds(plane)
+        for of in (one, to)
+        if of is not None
+        for place in places
+    ]
+    if plane:
+        found.append((0, 0, 0))
+    return list(dict.fromkeys(found))
+
+
 def inputs(plane: int) -> int:
     """Return how many differences the network of a plane reads.
 
     >>> [inputs(plane) for plane in range(PLANES)]
-    [18, 27, 36]
+    [18, 45, 72]
     """
-    return len(OWN) + plane * len(FINISHED)
+    return sum(len(places) for _, _, places in kinds(plane))
 
 
 def words(plane: int) -> int:
     """Return how many pairs of inputs a network has: difference and logarithm of each neighbour, then activities.
 
     >>> [words(plane) for plane in range(PLANES)]
-    [19, 28, 38]
+    [19, 47, 75]
     """
-    return inputs(plane) + (plane + 2) // 2
+    return inputs(plane) + (len(kinds(plane)) + 1) // 2
 
 
 def padded(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from neuralcodec.photo.context import FINISHED, NEAR, OWN, inputs
+from neuralcodec.photo.context import FINISHED, NEAR, inputs, kinds, places_of
 
 ACTIVATION_MOST = 16383 / 256
 SCALE_LEAST, SCALE_MOST = -9.0, 7.0
@@ -51,8 +51,8 @@ class Context:
     Attributes
     ----------
     inputs
-        float32 (N, 2 n + 1 + plane) for n differences: these in activities, the logarithms of their sizes, and the
-        logarithms of the planes' activities, the own first; in steps of 1/128.
+        float32 (N, 2 n + kinds) for n differences: these in activities, the logarithms of their sizes, and the
+        logarithms of the activities of each kind of neighbours; in steps of 1/128.
     prediction
         int32 (N,).
     activity
@@ -65,20 +65,20 @@ class Context:
 
 
 def context_of(values: Tensor, plane: int) -> Context:
-    """Return the context of samples of a plane, from neighbours int32 (N, inputs(plane)).
-
-    They come in the order of `OWN`, then of `FINISHED` for each finished plane.
-    """
-    own = {offset: values[:, i] for i, offset in enumerate(OWN)}
-    prediction = median_edge(own[0, -1], own[-1, 0], own[-1, -1])
-    parts = [values[:, : len(OWN)] - prediction[:, None]]
-    activities = [parts[0][:, NEAR].abs().sum(1) + LEAST_ACTIVITY]
-    for other in range(plane):
-        first = len(OWN) + other * len(FINISHED)
-        at = {offset: values[:, first + i] for i, offset in enumerate(FINISHED)}
-        theirs = median_edge(at[0, -1], at[-1, 0], at[-1, -1])
-        parts.append(values[:, first : first + len(FINISHED)] - theirs[:, None])
-        activities.append(parts[-1].abs().sum(1) + LEAST_ACTIVITY)
+    """Return the context of samples of a plane, from the samples at all of :func:`places_of`, int32 (N, places)."""
+    at = {place: values[:, i] for i, place in enumerate(places_of(plane))}
+    parts, activities, prediction = [], [], None
+    for number, (one, to, places) in enumerate(kinds(plane)):
+        v = torch.stack([at[one, *place] - (0 if to is None else at[to, *place]) for place in places], 1)
+        west, north, northwest = (v[:, places.index(place)] for place in ((0, -1), (-1, 0), (-1, -1)))
+        predicted = median_edge(west, north, northwest)
+        d = v - predicted[:, None]
+        near = d if places is FINISHED else d[:, NEAR]
+        parts.append(d)
+        activities.append(near.abs().sum(1) + LEAST_ACTIVITY)
+        if number == 0:
+            prediction = predicted if to is None else predicted + at[to, 0, 0]
+    assert prediction is not None
     gain = 1024.0 / activities[0].to(torch.float32)
     z = (torch.cat(parts, 1).to(torch.float32) * gain[:, None]).clamp(-2048.0, 2048.0).trunc()
     sizes = logarithm(z.abs() * 0.03125 + 1.0)
@@ -103,7 +103,7 @@ class PlaneNetwork(nn.Module):
         super().__init__()
         self.plane, self.sizes = plane, sizes
         count, hidden, k = inputs(plane), sizes.hidden, sizes.components
-        self.first = nn.Linear(2 * count + 1 + plane, hidden)
+        self.first = nn.Linear(2 * count + len(kinds(plane)), hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 3 * k)
         self.linear = nn.Linear(count, k, bias=False)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuralcodec.photo.context import FINISHED, LEFT, ORDER, OWN, TOP, padded
+from neuralcodec.photo.context import LEFT, ORDER, TOP, padded, places_of
 
 RUN = 16
 """Neighbouring samples that are drawn together, for the cache's sake."""
@@ -17,18 +17,20 @@ def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     """Return a variant of an image: of another scale, mirrored or turned, a little noisier or sharper."""
     from PIL import Image, ImageFilter
 
-    picture = Image.fromarray(image)
+    picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
     if rng.random() < 0.6:
         scale = rng.uniform(0.45, 0.95)
         size = max(16, round(picture.width * scale)), max(16, round(picture.height * scale))
         filters = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
         picture = picture.resize(size, filters[rng.integers(3)])
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         strength = int(rng.uniform(20, 150))
         picture = picture.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 1.2), strength, 0))
-    samples: NDArray[np.floating[Any]] = np.asarray(picture).astype(np.float32)
-    if rng.random() < 0.4:
-        sigma = rng.uniform(0.3, 2.5)
+    samples: NDArray[np.floating[Any]] = (
+        np.asarray(picture).reshape(picture.height, picture.width, -1).astype(np.float32)
+    )
+    if rng.random() < 0.15:
+        sigma = rng.uniform(0.3, 2.0)
         shared = rng.normal(0, sigma, samples.shape[:2])[:, :, None]
         own = rng.normal(0, sigma * rng.uniform(0.2, 1), samples.shape)
         samples = samples + shared + own
@@ -44,13 +46,15 @@ class Pool:
     Parameters
     ----------
     images
-        uint8 arrays (H, W, 3), each at least 2 x 16.
+        uint8 arrays (H, W, 3) or (H, W, 1), each at least 2 x 16.
     """
 
     def __init__(self, images: list[NDArray[np.uint8]]) -> None:
         parts, rows, position = [], [], 0
         for image in images:
-            planes = np.stack([padded(image[:, :, c]) for c in ORDER])
+            planes = np.stack(
+                [padded(image[:, :, c]) for c in (ORDER if image.shape[2] == len(ORDER) else (0,))]
+            )
             height, width = image.shape[:2]
             stride = planes.shape[2]
             first = position + (TOP + np.arange(height)) * stride + LEFT
@@ -67,7 +71,7 @@ class Pool:
         self._weights = self._rows[:, 1].cumsum(0)
 
     def draw(self, count: int, plane: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the neighbours (N, inputs) and the samples (N,) of `count` places, a multiple of `RUN`, int32."""
+        """Return the neighbours (N, places) and the samples (N,) of `count` places, a multiple of `RUN`, int32."""
         at = torch.randint(int(self._weights[-1]), (count // RUN,), generator=generator)
         row = self._rows[torch.searchsorted(self._weights, at, right=True)]
         column = (torch.rand(len(row), generator=generator) * (row[:, 1] - RUN + 1)).long()
@@ -78,9 +82,7 @@ class Pool:
 
     def at(self, start: Tensor, stride: Tensor, area: Tensor, plane: int) -> tuple[Tensor, Tensor]:
         """Return neighbours and samples of places in the first plane, with their rows' strides and planes' areas."""
-        places = [plane * area + start + dy * stride + dx for dy, dx in OWN]
-        for other in range(plane):
-            places += [other * area + start + dy * stride + dx for dy, dx in FINISHED]
+        places = [of * area + start + dy * stride + dx for of, dy, dx in places_of(plane)]
         values = self._samples[torch.stack([*places, plane * area + start], 1)].to(torch.int32)
         return values[:, :-1], values[:, -1]
 

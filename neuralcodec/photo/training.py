@@ -54,7 +54,7 @@ class Recipe:
     sizes: Sizes = field(default_factory=Sizes)
     steps: int = 20_000
     batch: int = 8192
-    rate: float = 3e-3
+    rate: float = 1e-2
     variants: int = 2
     validation: float = 0.05
     seed: int = 0
@@ -137,13 +137,20 @@ class PlaneRun:
         Number in the order of coding.
     recipe
         How.
+
+    Attributes
+    ----------
+    network
+        What is learned.
+    step, last
+        Mini-batches taken, and how many there will be in all: `last` may be lowered where time is short.
     """
 
     def __init__(self, pool: Pool, plane: int, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed + plane)
         self.pool, self.plane, self.recipe = pool, plane, recipe
         self.network = PlaneNetwork(plane, recipe.sizes)
-        self.step = 0
+        self.step, self.last = 0, recipe.steps
         self._optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
         self._generator = torch.Generator().manual_seed(recipe.seed + 100 + plane)
 
@@ -151,7 +158,7 @@ class PlaneRun:
         """Take steps; return the mean bits per sample of their batches."""
         total, recipe = 0.0, self.recipe
         for _ in range(steps):
-            rate = recipe.rate * min(1.0, (self.step + 1) / WARM_UP) * (1 - self.step / recipe.steps)
+            rate = recipe.rate * min(1.0, (self.step + 1) / WARM_UP) * (1 - self.step / self.last)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             loss = self.loss(*self.pool.draw(recipe.batch, self.plane, self._generator))
@@ -295,9 +302,8 @@ def learn(
     report: Callable[[Progress], None] | None = None,
 ) -> None:
     """Take the steps that a plane's run has left."""
-    steps = run.recipe.steps
-    while run.step < steps:
-        bits = run.advance(min(every, steps - run.step))
-        kept.keep(run, now=run.step == steps)
+    while run.step < run.last:
+        bits = run.advance(min(every, run.last - run.step))
+        kept.keep(run, now=run.step == run.last)
         if report is not None:
-            report(Progress(run.plane, planes, run.step, steps, bits))
+            report(Progress(run.plane, planes, run.step, run.last, bits))

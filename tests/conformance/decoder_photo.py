@@ -67,8 +67,8 @@ def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
         must(hidden % 4 == 0 and 4 <= hidden <= 128, "hidden units out of range")
         must(components % 4 == 0 and 4 <= components <= 16, "components out of range")
         must(all(6 <= shift <= 14 for shift in shifts), "fraction bits out of range")
-        n = 18 + 9 * p
-        words = n + (p + 2) // 2
+        n = 18 * (p + 1) + 9 * p
+        words = n + p + 1
         shapes = {
             "first": (hidden, 2 * words),
             "second": (hidden, hidden),
@@ -266,15 +266,23 @@ def _power(x: Real) -> Real:
 
 def _mixture(network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int) -> Matrix:
     """Return where the interval of each value starts, and 2^24."""
-    values = [own.at(y + dy, x + dx) for dy, dx in OWN]
-    prediction = _median_edge(values[0], values[6], values[5])
-    d = [v - prediction for v in values]
-    sums = [4 + sum(abs(d[i]) for i in NEAR)]
-    for other in others:
-        theirs = [other.at(y + dy, x + dx) for dy, dx in FINISHED]
-        centre = _median_edge(theirs[1], theirs[4], theirs[3])
-        d += [v - centre for v in theirs]
-        sums.append(4 + sum(abs(v - centre) for v in theirs))
+
+    def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
+        """Add the differences of a kind of neighbours; return its prediction."""
+        values = [one.at(y + dy, x + dx) - (to.at(y + dy, x + dx) if to else 0) for dy, dx in places]
+        centre = _median_edge(*(values[i] for i in marks))
+        found = [v - centre for v in values]
+        d.extend(found)
+        sums.append(4 + sum(abs(found[i]) for i in (NEAR if places is OWN else range(9))))
+        return centre
+
+    d: list[int] = []
+    sums: list[int] = []
+    predictions = [kind(own, other, OWN, (0, 6, 5)) + other.at(y, x) for other in others]
+    predictions.append(kind(own, None, OWN, (0, 6, 5)))
+    prediction = predictions[0]
+    for q, other in enumerate(others):
+        kind(other, others[0] if q else None, FINISHED, (1, 4, 3))
     gain = F(1024) / F(sums[0])
     z = np.clip(np.array(d, F) * gain, F(-2048), F(2048)).astype(np.int64)
     sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))

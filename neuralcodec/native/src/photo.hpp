@@ -19,13 +19,15 @@ constexpr int kPhotoLevels = 256;
 constexpr int kPhotoMostHidden = 128, kPhotoMostComponents = 16;
 constexpr int kPhotoMostSide = 4096;  // of a tile
 
+// Differences that the network of a plane reads: of its neighbours relative to each finished plane, of these
+// alone, and of those in finished planes.
 constexpr int photo_inputs(int plane) {
-    return kPhotoOwn + plane * kPhotoFinished;
+    return kPhotoOwn * (plane + 1) + plane * kPhotoFinished;
 }
 
-// Pairs of inputs: of each difference, and the logarithms of the planes' activities.
+// Pairs of inputs: of each difference, and the logarithms of activities, one for each kind of neighbours.
 constexpr int photo_words(int plane) {
-    return photo_inputs(plane) + (plane + 2) / 2;
+    return photo_inputs(plane) + plane + 1;
 }
 
 // One layer: 32-bit words of two 16-bit weights, in tiles of 4 outputs: [out / 4][pair][4].

@@ -200,36 +200,70 @@ struct Diagonal {
     }
 };
 
-// Differences of a finished plane's neighbours to their own prediction; returns the logarithm of their sum.
-inline I8 read_finished(const PhotoPlane& plane, int t, int row, F8 gain, I8* out) {
-    I8 value[kPhotoFinished];
-    const Diagonal at(plane, t, row);
-    for (int i = 0; i < kPhotoFinished; ++i) value[i] = at(kFinished[i][0], kFinished[i][1]);
-    const I8 centre = median_edge(value[kWestFinished], value[kNorthFinished], value[kNorthwestFinished]);
-    I8 sum = splat(4);
-    for (int i = 0; i < kPhotoFinished; ++i, out += kBatch) {
-        sum += magnitude(value[i] - centre);
-        *out = input_word(value[i] - centre, gain);
+// Neighbours of eight samples in a plane, or in the difference of two planes, relative to their own
+// prediction.
+template <int count>
+struct Neighbours {
+    I8 difference[count];
+    I8 prediction;
+    I8 activity = splat(4);
+
+    template <class Value>
+    Neighbours(const int8_t (&places)[count][2], int west, int north, int northwest, Value value) {
+        for (int i = 0; i < count; ++i) difference[i] = value(places[i][0], places[i][1]);
+        prediction = median_edge(difference[west], difference[north], difference[northwest]);
+        for (int i = 0; i < count; ++i) difference[i] -= prediction;
     }
-    return logarithm(real(sum)) - kLogCentre;
+    void write(F8 gain, I8*& out) const {
+        for (int i = 0; i < count; ++i, out += kBatch) *out = input_word(difference[i], gain);
+    }
+    I8 log_activity() const { return logarithm(real(activity)) - kLogCentre; }
+};
+
+template <class Value>
+inline Neighbours<kPhotoOwn> own_neighbours(Value value) {
+    Neighbours<kPhotoOwn> n(kOwn, kWest, kNorth, kNorthwest, value);
+    for (int i : kNear) n.activity += magnitude(n.difference[i]);
+    return n;
+}
+template <class Value>
+inline Neighbours<kPhotoFinished> finished_neighbours(Value value) {
+    Neighbours<kPhotoFinished> n(kFinished, kWestFinished, kNorthFinished, kNorthwestFinished, value);
+    for (int i = 0; i < kPhotoFinished; ++i) n.activity += magnitude(n.difference[i]);
+    return n;
 }
 
 inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int g, Scratch& s) {
     I8* out = s.inputs + g;
-    I8 value[kPhotoOwn];
-    const Diagonal own(planes[plane], t, row);
-    for (int i = 0; i < kPhotoOwn; ++i) value[i] = own(kOwn[i][0], kOwn[i][1]);
-    const I8 prediction = median_edge(value[kWest], value[kNorth], value[kNorthwest]);
-    I8 activity = splat(4);
-    for (int i : kNear) activity += magnitude(value[i] - prediction);
-    s.prediction[g] = prediction;
-    s.activity[g] = activity;
-    const F8 gain = 1024.0f / real(activity);
-    for (int i = 0; i < kPhotoOwn; ++i, out += kBatch) *out = input_word(value[i] - prediction, gain);
-    I8 logs[4] = {logarithm(real(activity)) - kLogCentre};
-    for (int other = 0; other < plane; ++other, out += kPhotoFinished * kBatch)
-        logs[other + 1] = read_finished(planes[other], t, row, gain, out);
-    for (int i = 0; i <= plane; i += 2, out += kBatch) *out = pair(logs[i], logs[i + 1]);
+    I8 logs[6] = {};
+    int count = 0;
+    const Diagonal own(planes[plane], t, row), first(planes[0], t, row);
+    F8 gain = {};
+    // The first kind of neighbours gives the prediction, and the unit of all differences.
+    const auto read = [&](const auto& neighbours, I8 offset) __attribute__((always_inline)) {
+        if (count == 0) {
+            s.prediction[g] = neighbours.prediction + offset;
+            s.activity[g] = neighbours.activity;
+            gain = 1024.0f / real(neighbours.activity);
+        }
+        neighbours.write(gain, out);
+        logs[count++] = neighbours.log_activity();
+    };
+    for (int other = 0; other < plane; ++other) {
+        const Diagonal theirs(planes[other], t, row);
+        read(own_neighbours([&](int dy, int dx)
+                                __attribute__((always_inline)) { return own(dy, dx) - theirs(dy, dx); }),
+             theirs(0, 0));
+    }
+    read(own_neighbours(own), I8{});
+    for (int other = 0; other < plane; ++other) {
+        const Diagonal theirs(planes[other], t, row);
+        read(finished_neighbours([&](int dy, int dx) __attribute__((always_inline)) {
+                 return other ? theirs(dy, dx) - first(dy, dx) : theirs(dy, dx);
+             }),
+             I8{});
+    }
+    for (int i = 0; i < count; i += 2, out += kBatch) *out = pair(logs[i], logs[i + 1]);
 }
 
 // ---- the mixture
