@@ -108,9 +108,9 @@ inline void layer_groups(const PhotoLayer& layer, const I8* in, int first, Use u
 template <class Use>
 inline void layer(const PhotoLayer& layer, const I8* in, int groups, Use use) {
     int g = 0;
-    for (; g + 3 <= groups; g += 3) layer_groups<3>(layer, in, g, use);
-    if (groups - g == 2) layer_groups<2>(layer, in, g, use);
-    if (groups - g == 1) layer_groups<1>(layer, in, g, use);
+    // More at a time would not leave room for all sums in the registers of AVX2.
+    for (; g + 2 <= groups; g += 2) layer_groups<2>(layer, in, g, use);
+    if (g < groups) layer_groups<1>(layer, in, g, use);
 }
 
 inline I8 activation(I8 sum, int32_t bias, int shift) {
