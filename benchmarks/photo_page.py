@@ -28,8 +28,9 @@ def figures(result: dict[str, Any]) -> str:
     """Return the tables."""
     models = [name for name in result["kodak"] if name.startswith("pc-")]
     lines = [
-        "Written by `python benchmarks/report.py` from `benchmarks/photo_rate.json`. Bits per sub-pixel of whole files, and how "
-        "far above JPEG XL at effort 9 they are, with the 95% interval over images; of one run on one machine (2 cores, AVX2).",
+        "Written by `python benchmarks/report.py` from `benchmarks/photo_rate.json`. Bits per sub-pixel of whole "
+        "files, and how far above JPEG XL at effort 9 they are, with the 95% interval over images; of one run on one "
+        "machine (2 cores, AVX2).",
         "",
         f"| codec | {' | '.join(f'{SETS[s]}, bits | against JPEG XL' for s in result)} |",
         f"|---|{'---|---|' * len(result)}",

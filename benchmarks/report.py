@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries, layers, photo, recombiner and weights.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in other pages (queries, photo, ...).
 
 So every figure there is a measured one.
 
