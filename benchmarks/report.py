@@ -1,4 +1,4 @@
-"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in queries, layers, recombiner and weights.
+"""Writes docs/results.md, comparison.md and rate-distortion.md, and figures in other pages (queries, photo, ...).
 
 So every figure there is a measured one.
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import comparison_page
 import layers_page
+import photo_page
 import rd_page
 import recombiner_page
 import weights_page
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 MODELS = ("pc-mnist-fast", "pc-mnist", "pc-fashion-mnist")
 QUERIES, LAYERS, RECOMBINER = DOCS / "queries.md", DOCS / "layers.md", DOCS / "recombiner.md"
-WEIGHTS = DOCS / "weights.md"
+WEIGHTS, PHOTO = DOCS / "weights.md", DOCS / "photo.md"
 FIRST, LAST = "<!-- figures -->\n", "<!-- end of figures -->"
 
 
@@ -262,6 +263,7 @@ def pages() -> dict[Path, str]:
             WEIGHTS,
             weights_page.figures(weights["figures"], figures("weights_factors"), figures("phnn/importance")),
         ),
+        PHOTO: between_marks(PHOTO, photo_page.figures(figures("photo_rate"))),
     }
 
 

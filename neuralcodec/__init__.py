@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load_model,
         open_archive,
         repair_archive,
+        salvage_image,
     )
     from neuralcodec.info import read_info
     from neuralcodec.weights import compress_weights, decompress_weights
@@ -49,6 +50,7 @@ __all__ = [
     "open_archive",
     "read_info",
     "repair_archive",
+    "salvage_image",
 ]
 
 _MODULES = dict.fromkeys(__all__, "neuralcodec.api") | {

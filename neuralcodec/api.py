@@ -40,6 +40,7 @@ __all__ = [
     "load_model",
     "open_archive",
     "repair_archive",
+    "salvage_image",
 ]
 
 DEFAULT_MODEL = "pc-mnist"
@@ -111,7 +112,9 @@ def compress(
     return write_single(header, payload, codec.checked(samples.values, [payload], 1))
 
 
-def decompress(data: Buffer, model: ModelLike | None = None) -> NDArray[Any]:
+def decompress(
+    data: Buffer, model: ModelLike | None = None, *, crop: tuple[int, int, int, int] | None = None
+) -> NDArray[Any]:
     """Return the signal in the bytes of a single `.ncz` file.
 
     Parameters
@@ -120,6 +123,8 @@ def decompress(data: Buffer, model: ModelLike | None = None) -> NDArray[Any]:
         The file.
     model
         Model to decode with (see :func:`compress`); None finds the one that the file names.
+    crop
+        Left, top, width and height of the part of an image to decode, where the codec has parts (`photo`).
 
     Returns
     -------
@@ -133,19 +138,48 @@ def decompress(data: Buffer, model: ModelLike | None = None) -> NDArray[Any]:
     WrongModel, UnknownModel
         The model given is not the file's; none was given and the file's is not here.
     UnsupportedInput
-        The file is an archive.
+        The file is an archive; the codec has no parts, or the image is smaller than that.
     """
     file = read_single(data)
-    return _decode(file, codec_of(file.header, model))
+    return _decode(file, codec_of(file.header, model), crop)
 
 
-def decode_file(data: Buffer, model: ModelLike | None = None) -> Decoded:
+def salvage_image(data: Buffer, model: ModelLike | None = None) -> tuple[NDArray[Any], list[str]]:
+    """Return what is whole of a damaged image, and what is wrong with the rest.
+
+    Parameters
+    ----------
+    data
+        A single `.ncz` file of a codec that has parts (`photo`).
+    model
+        As for :func:`decompress`.
+
+    Returns
+    -------
+    A masked array, in which what is lost is masked (an array if nothing is), and a message for each damage.
+
+    Raises
+    ------
+    UnsupportedInput
+        The codec has no parts.
+    CorruptFile
+        The file's header, or the table of its parts, is damaged.
+    """
+    file = read_single(data)
+    codec = codec_of(file.header, model)
+    array, lost, faults = codec.salvage(file.payload, Fields(_signal(file.header, codec)))
+    return masked(array, lost), faults
+
+
+def decode_file(
+    data: Buffer, model: ModelLike | None = None, *, crop: tuple[int, int, int, int] | None = None
+) -> Decoded:
     """Return the signal of a single `.ncz` file together with its sections (see :func:`decompress`)."""
     from neuralcodec.info import single_info
 
     file = read_single(data)
     codec = codec_of(file.header, model)
-    array = _decode(file, codec)
+    array = _decode(file, codec, crop)
     return Decoded(array, single_info(file, memoryview(data).nbytes, _signal(file.header, codec)))
 
 
@@ -359,8 +393,10 @@ def _signal(header: Header, codec: Codec) -> SignalType:
     return signal
 
 
-def _decode(file: SingleFile, codec: Codec) -> NDArray[Any]:
+def _decode(file: SingleFile, codec: Codec, crop: tuple[int, int, int, int] | None = None) -> NDArray[Any]:
     signal = _signal(file.header, codec)
+    if crop is not None:
+        return codec.decode_part(file.payload, Fields(signal), crop)
     body = file.header.sections.get(MASK)
     missing = None if body is None else read_mask(codec, body, signal.shape, 1)[0]
     array = codec.decode(file.payload, Fields(signal, missing))

@@ -20,9 +20,10 @@ from neuralcodec.errors import InvalidModel, NeuralCodecError, UnsupportedInput,
 ENTRY_POINTS = "neuralcodec.codecs"
 BUILT_IN = {
     "pc": "neuralcodec.codecs.pc:PcCodec",
+    "photo": "neuralcodec.codecs.photo:PhotoCodec",
     "recombiner": "neuralcodec.codecs.recombiner:RecombinerCodec",
 }
-FAMILIES = {"circuit": "pc", "recombiner": "recombiner"}
+FAMILIES = {"circuit": "pc", "photo": "photo", "recombiner": "recombiner"}
 
 
 _told: ContextVar[Callable[[float], None] | None] = ContextVar("told", default=None)
@@ -187,6 +188,8 @@ class Codec(ABC):
         Whether missing samples can be left out (else masked arrays are refused).
     slow
         Whether encoding one signal takes so long that it reports how far it is (see :func:`reporting`).
+    parts
+        Whether an image's payload holds parts that decode alone (:meth:`decode_part`, :meth:`salvage`).
     presets
         Names of the trades of time for rate that :meth:`encode` knows.
     group_limit
@@ -201,6 +204,7 @@ class Codec(ABC):
     quality: ClassVar[QualityRange | None] = None
     masks: ClassVar[bool] = False
     slow: ClassVar[bool] = False
+    parts: ClassVar[bool] = False
     presets: ClassVar[tuple[str, ...]] = ()
     group_limit: int = 1
 
@@ -296,6 +300,25 @@ class Codec(ABC):
     @abstractmethod
     def decode(self, payload: bytes, fields: Fields) -> NDArray[Any]:
         """Return the signal of a payload; :class:`CorruptFile` if it breaks a rule of the codec."""
+
+    def decode_part(self, payload: bytes, fields: Fields, crop: tuple[int, int, int, int]) -> NDArray[Any]:
+        """Return a part of an image: left, top, width and height tell which. Only if `parts` is set.
+
+        Raises
+        ------
+        UnsupportedInput
+            The codec cannot, or the part leaves the image.
+        CorruptFile
+            What the part needs is damaged.
+        """
+        raise UnsupportedInput(f"the codec {self.name!r} decodes signals as a whole: leave out the crop")
+
+    def salvage(self, payload: bytes, fields: Fields) -> tuple[NDArray[Any], NDArray[np.bool_], list[str]]:
+        """Return a damaged image with 0 where it is lost, which samples are lost, and what is wrong.
+
+        Only if `parts` is set.
+        """
+        raise UnsupportedInput(f"the codec {self.name!r} decodes signals as a whole: nothing can be salvaged")
 
     def encode_many(
         self,

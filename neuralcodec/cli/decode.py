@@ -31,6 +31,7 @@ Without it, an image becomes a .png beside FILE, a sound a .wav, and an archive 
 \b
 Examples:
   neuralcodec decode digit.ncz
+  neuralcodec decode photo.ncz --crop 0,0,640,480 -o corner.png
   neuralcodec decode t10k.ncz -o t10k-images-idx3-ubyte.gz
   neuralcodec decode t10k.ncz --index 0,17,100-199 -o some/
   neuralcodec decode damaged.ncz --salvage -o whole/
@@ -51,8 +52,15 @@ def decode(
     ] = None,
     salvage: Annotated[
         bool,
-        option("--salvage", help="Take what is whole of a damaged archive; exit code 1 if signals are lost."),
+        option(
+            "--salvage",
+            help="Take what is whole of a damaged archive or photograph; exit code 1 if something is lost.",
+        ),
     ] = False,
+    crop: Annotated[
+        str | None,
+        option("--crop", metavar="X,Y,W,H", help="Decode only this part of a photograph, in pixels."),
+    ] = None,
     kind: options.Kind = None,
     sampling_rate: Annotated[
         int | None,
@@ -82,12 +90,20 @@ def decode(
         raise UnsupportedInput("the samples would go to standard output, which --json needs: use --output")
     data: Any = bytes(read_bytes(file)) if file == "-" or is_special(file) else file
     _check_kind(file, data)
-    if not salvage and not _is_archive(data):
+    part = None if crop is None else parse_crop(crop)
+    if not _is_archive(data) and (not salvage or _has_parts(data)):
         if index is not None:
             raise UnsupportedInput(f"{file} holds one signal; --index is for archives")
-        target = _decode_one(file, data, output, model, kind, sampling_rate, force)
+        if salvage and part is not None:
+            raise UnsupportedInput("--crop does not go with --salvage: leave one of them out")
+        target, faults = _decode_one(
+            file, data, output, model, kind, sampling_rate, force, part=part, salvage=salvage
+        )
         _report(file, target, 1, json=json, quiet=quiet)
+        _end_salvage(file, faults)
         return
+    if part is not None:
+        raise UnsupportedInput(f"{file} is an archive: --crop is for single files of photographs")
     from neuralcodec.api import open_archive
 
     with open_archive(data, model, salvage=salvage, threads=threads) as archive:
@@ -192,6 +208,43 @@ def _sampling_rate(codec: "Codec", given: int | None) -> int | None:
     return given or (told if type(told) is int and 0 < told < 2**31 else None)
 
 
+def parse_crop(text: str) -> tuple[int, int, int, int]:
+    """Return left, top, width and height of a part of an image.
+
+    >>> parse_crop("0,16,640,480")
+    (0, 16, 640, 480)
+    """
+    numbers = [int(item) for item in text.split(",") if item.isascii() and item.isdigit() and len(item) < 10]
+    if len(numbers) != 4 or text.count(",") != 3 or 0 in numbers[2:]:
+        raise UnsupportedInput(f"--crop {text}: it takes left, top, width and height, such as 0,0,640,480")
+    left, top, width, height = numbers
+    return left, top, width, height
+
+
+def _has_parts(data: str | bytes) -> bool:
+    """Tell whether a single file's codec has parts that can be salvaged; other files are left to their reader."""
+    from neuralcodec.codec import find_codec
+    from neuralcodec.container.single import read_single
+    from neuralcodec.errors import NeuralCodecError
+    from neuralcodec.signals.sources import read_bytes
+
+    try:
+        codec = find_codec(read_single(data if isinstance(data, bytes) else read_bytes(data)).header.codec)
+    except (NeuralCodecError, OSError):
+        return False
+    return codec is not None and codec.parts
+
+
+def _end_salvage(file: str, faults: list[str]) -> None:
+    """Tell what is lost of a photograph, and end with exit code 1 if something is."""
+    from neuralcodec.cli.salvage import LOST
+
+    for fault in faults:
+        complain(f"{file}: {fault}")
+    if faults:
+        raise SystemExit(LOST)
+
+
 def _decode_one(
     file: str,
     data: str | bytes,
@@ -200,22 +253,32 @@ def _decode_one(
     kind: str | None,
     sampling_rate: int | None,
     force: bool,
-) -> str:
-    """Decode a single file; return where the signal went."""
+    *,
+    part: tuple[int, int, int, int] | None = None,
+    salvage: bool = False,
+) -> tuple[str, list[str]]:
+    """Decode a single file; return where the signal went, and what is lost of it."""
     import numpy as np
 
-    from neuralcodec.api import decode_file
+    from neuralcodec.api import decode_file, salvage_image
     from neuralcodec.container.single import read_single
     from neuralcodec.errors import naming
+    from neuralcodec.info import single_info
     from neuralcodec.signals.sources import read_bytes
     from neuralcodec.signals.targets import Label, Plan, default_kind, open_target
     from neuralcodec.zoo.resolve import codec_of
 
     with naming(None if file == "-" else file):
         content = data if isinstance(data, bytes) else read_bytes(data)
-        codec = codec_of(read_single(content).header, model)
-        decoded = decode_file(content, codec)
-    array, info = decoded.array, decoded.info
+        single = read_single(content)
+        codec = codec_of(single.header, model)
+        faults: list[str] = []
+        if salvage:
+            array, faults = salvage_image(content, codec)
+            info = single_info(single, len(content))
+        else:
+            decoded = decode_file(content, codec, crop=part)
+            array, info = decoded.array, decoded.info
     plan = Plan(None, array.shape, array.dtype, _sampling_rate(codec, sampling_rate))
     masked = np.ma.isMaskedArray(array)
     target, chosen = place(file, output, kind, default_kind(plan, masked), force)
@@ -223,7 +286,7 @@ def _decode_one(
     with open_target(target, chosen, plan) as out:
         _warn_of_mask(masked, chosen)
         out.write(array[None], [Label(name, info.icc_profile, info.exif)])
-    return target
+    return target, faults
 
 
 def _decode_many(

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from neuralcodec.signals.signal import Signal, Wanted
 
 BATCH, DEFAULT_GROUP = 1024, 128
+IMAGE_MODEL = "pc-photo"
 
 SHORT_HELP = "Compress images and arrays."
 HELP = """Compress signals, without loss or with it, as the model decides.
 
-Models of the family "circuit" code without loss, those of the family "recombiner" with loss, each at a rate of its own
-(`neuralcodec models show NAME` tells family and rate); --preset trades their time for quality.
+Models of the families "photo" and "circuit" code without loss: images of any size the first, which images are coded
+with if no model is named, signals of one kind the second. Those of the family "recombiner" code with loss, each at a
+rate of its own (`neuralcodec models show NAME` tells family and rate); --preset trades their time for quality.
 
 One image or array makes a file; several inputs, a folder, or an array whose first axis counts signals make
 one archive. Inputs are images, .npy, .npz, IDX, gzipped IDX and WAV files, folders of these, or - for
@@ -29,6 +31,7 @@ standard input, of which arrays are read and coded as they come.
 
 \b
 Examples:
+  neuralcodec encode photo.png
   neuralcodec encode digit.png -m pc-mnist
   neuralcodec encode t10k-images-idx3-ubyte.gz -m pc-mnist-fast -o t10k.ncz --verify
   neuralcodec encode scans/ extra.png -m my.ncm -o scans.ncz --grayscale --resize
@@ -48,7 +51,8 @@ def encode(
             "--model",
             "-m",
             metavar="MODEL",
-            help="Name of a model, or the path of a model file (.ncm); with --append, the archive tells it.",
+            help="Name of a model, or the path of a model file (.ncm); by default pc-photo for image files, and "
+            "with --append the archive's.",
         ),
     ] = None,
     output: options.Output = None,
@@ -180,15 +184,17 @@ def _append(
 
 def _codec(model: str | None, inputs: Sequence[str]) -> "Codec":
     from neuralcodec.errors import UnknownModel
+    from neuralcodec.signals.sources import is_image_name
     from neuralcodec.zoo import model_names
     from neuralcodec.zoo.resolve import codec_with
 
-    if model is None:
+    if model is None and not all(map(is_image_name, inputs)):
         raise UnsupportedInput(
-            f"no model is given: name one with --model; {UnknownModel.listing(model_names())}"
+            f"no model is given, and only image files have one by default ({IMAGE_MODEL}): name one with --model; "
+            f"{UnknownModel.listing(model_names())}"
         )
     _prepare(inputs)
-    return codec_with(model)
+    return codec_with(model or IMAGE_MODEL)
 
 
 def _prepare(inputs: Sequence[str]) -> None:

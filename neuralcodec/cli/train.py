@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from neuralcodec.circuits.recipe import Recipe
-from neuralcodec.cli import options, train_recombiner
+from neuralcodec.cli import options, train_photo, train_recombiner
 from neuralcodec.cli.console import echo_json, fraction_bar, guarded, tell
 from neuralcodec.cli.parameters import argument, for_typer, option
 from neuralcodec.errors import UnsupportedInput
@@ -24,6 +24,7 @@ HELP = """Train models, one command for each family.
 \b
 Examples:
   neuralcodec train pc train-images-idx3-ubyte.gz -o mnist.ncm
+  neuralcodec train photo scans/ -o scans.ncm
   neuralcodec train recombiner photos/ --bpp 0.15 --patch 64 -o photos.ncm
 """
 PC_HELP = """Learn a probabilistic circuit from signals of one shape: images, .npy, .npz, IDX files, folders.
@@ -45,6 +46,9 @@ def group() -> "typer.Typer":
     app.callback(help=HELP)(lambda: None)
     app.command("pc", help=PC_HELP, short_help="A probabilistic circuit, for coding without loss.")(
         for_typer(pc)
+    )
+    app.command("photo", help=train_photo.HELP, short_help=train_photo.SHORT_HELP)(
+        for_typer(train_photo.photo)
     )
     app.command("recombiner", help=train_recombiner.HELP, short_help=train_recombiner.SHORT_HELP)(
         for_typer(train_recombiner.recombiner)

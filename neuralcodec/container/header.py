@@ -13,7 +13,7 @@ KIND = "neuralcodec file"
 ARCHIVE, SIGNAL, SECTIONS = 1, 2, 4
 CODEC_SHIFT = 4
 PREFIX_BYTES = 4
-CODEC_CODES = {"pc": 1, "recombiner": 2, "weights": 3}
+CODEC_CODES = {"pc": 1, "recombiner": 2, "weights": 3, "photo": 4}
 WEIGHTS = CODEC_CODES["weights"] << CODEC_SHIFT
 """The flags of a weights file, which is laid out in a way of its own (docs/format.md, section 10)."""
 

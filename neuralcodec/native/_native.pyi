@@ -132,3 +132,31 @@ class WeightCoder:
         threads: int,
     ) -> list[tuple[NDArray[Any], int]]: ...
     def models(self, parameters: bytes, tensors: list[tuple[Any, ...]]) -> list[dict[str, Any]]: ...
+
+class PhotoCoder:
+    def __init__(self) -> None: ...
+    def add(
+        self,
+        hidden: int,
+        components: int,
+        shifts: list[int],
+        first: NDArray[Any],
+        second: NDArray[Any],
+        last: NDArray[Any],
+        linear: NDArray[Any],
+        first_bias: NDArray[Any],
+        second_bias: NDArray[Any],
+        last_bias: NDArray[Any],
+    ) -> None: ...
+    def encode(
+        self,
+        image: NDArray[Any],
+        channels: list[int],
+        boxes: NDArray[Any],
+        streams: int,
+        threads: int,
+        simd: str,
+    ) -> list[list[bytes]]: ...
+    def decode(
+        self, tiles: list[list[bytes]], sizes: NDArray[Any], planes: int, threads: int, simd: str
+    ) -> list[NDArray[Any] | None]: ...

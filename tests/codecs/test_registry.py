@@ -179,7 +179,15 @@ def test_a_decoder_that_breaks_the_contract_is_found_out() -> None:
 
 
 def test_codecs_that_are_not_installed_are_named() -> None:
-    assert registry.codec_names() == ["pc", "recombiner", "toy-deflate", "toy-liar", "toy-shift", "toy-wrong"]
+    assert registry.codec_names() == [
+        "pc",
+        "photo",
+        "recombiner",
+        "toy-deflate",
+        "toy-liar",
+        "toy-shift",
+        "toy-wrong",
+    ]
     with pytest.raises(UnsupportedVersion, match=r"'nobody', which is not installed.*toy-deflate"):
         codec_of(Header("nobody", bytes(4)))
     with pytest.raises(InvalidModel, match="family 'nobody'"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from decoder_model import Model, read_model
+from decoder_photo import Photo, decode_photo
 from decoder_primitives import (
     DTYPES,
     MIB,
@@ -33,7 +34,7 @@ from decoder_representation import decode_group as decode_representations
 from decoder_walk import decode_group
 from numpy.typing import NDArray
 
-AnyModel = Model | Representation
+AnyModel = Model | Photo | Representation
 ARCHIVE, DESCRIPTION, SECTIONS, RESERVED = 1, 2, 4, 8
 MASK, COMPRESSED = 2, {1: "icc", 3: "exif", 5: "name"}
 
@@ -71,12 +72,15 @@ def decode(data: bytes, model: AnyModel) -> Decoded:
         raise Unsupported(f"version {version} of the format")
     flags = reader.unsigned(1)
     must(not flags & RESERVED, "a reserved flag is set")
-    if (codec := flags >> 4) not in (1, 2):
+    if (codec := flags >> 4) not in (1, 2, 4):
         name = reader.take(reader.varint(64)) if codec == 0 else b""
         must(codec != 0 or is_name(name), "the name of the codec is no printable ASCII")
-        must(name not in (b"pc", b"recombiner"), "the codec has a number and is written by name")
+        must(
+            name not in (b"pc", b"recombiner", b"weights", b"photo"),
+            "the codec has a number and is written by name",
+        )
         raise Unsupported(f"codec {codec} {name.decode('ascii')}")
-    if isinstance(model, Representation) != (codec == 2):
+    if not isinstance(model, {1: Model, 2: Representation, 4: Photo}[codec]):
         raise WrongModel("the file was written with a model of another family")
     return _decode_archive(reader, flags, model) if flags & ARCHIVE else _decode_single(reader, flags, model)
 
@@ -84,8 +88,12 @@ def decode(data: bytes, model: AnyModel) -> Decoded:
 def _read_signal(reader: Reader, flags: int, model: AnyModel) -> tuple[int, tuple[int, ...]]:
     """Return dtype and shape of the file's signals."""
     if not flags & DESCRIPTION:
+        must(not isinstance(model, Photo), "the file does not describe its signals")
+        assert not isinstance(model, Photo)
         must(isinstance(model, Model) or model.whole, "the file does not describe its signals")
         return model.dtype, model.shape
+    if isinstance(model, Photo):
+        return read_description(reader, 2**31)
     if isinstance(model, Representation):
         dtype, shape = read_description(reader, 2**31)
         must(dtype == model.dtype, "the dtype is not the model's")
@@ -116,6 +124,10 @@ def _decode_group(
     if isinstance(model, Representation):
         must(missing is None, "a file of codec 2 has a mask")
         return decode_representations(data, n, model, shape)
+    if isinstance(model, Photo):
+        must(missing is None and n == 1, "a file of codec 4 has a mask, or groups of several signals")
+        values = decode_photo(data, model, dtype, shape)
+        return values, sample_string(values, dtype)
     values = decode_group(data, n, missing, model)
     must(int(values.max()) <= largest_value(dtype), "a value does not fit the dtype")
     return values, sample_string(values, dtype)
@@ -146,7 +158,7 @@ def _decode_archive(reader: Reader, flags: int, model: AnyModel) -> Decoded:
     group = reader.varint(1_024, least=1)
     lanes = -(-group // 16) * 16
     must(
-        isinstance(model, Representation)
+        not isinstance(model, Model)
         or lanes <= 16
         or lanes * max(model.path_states(), int(np.prod(model.shape))) <= 1 << 22,
         "the groups are too large for the model",

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from decoder_photo import Photo, read_photo
 from decoder_primitives import (
     ELEMENTS,
     MIB,
@@ -67,7 +68,7 @@ class Model:
         return max(sums)
 
 
-def read_model(data: bytes) -> Model | Representation:
+def read_model(data: bytes) -> Model | Photo | Representation:
     """Return the model of a model file."""
     reader = Reader(data)
     must(reader.take(4) == b"\x89NCM", "no model file")
@@ -84,6 +85,8 @@ def read_model(data: bytes) -> Model | Representation:
     must(identity == _identity(family, tensors), "the identity is not that of the tensors")
     if family == b"recombiner":
         return read_representation(identity, tensors)
+    if family == b"photo":
+        return read_photo(identity, tensors)
     if family != b"circuit":
         raise Unsupported(f"the family {family!r}")
     return _read_circuit(identity, tensors)

@@ -65,8 +65,8 @@ def test_reserved_flags_are_refused(flags: int) -> None:
 
 def test_other_codecs_and_kinds_are_told() -> None:
     data = bytearray(write_single(PLAIN, b"abc", b""))
-    data[5] = 0x40
-    with pytest.raises(UnsupportedVersion, match="codec 4"):
+    data[5] = 0x50
+    with pytest.raises(UnsupportedVersion, match="codec 5"):
         read_single(bytes(data))
     data[5] = 0x30
     with pytest.raises(UnsupportedInput, match="weights of a network"):

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from edge_circuits import edge_circuit
 from fuzz.native_seeds import tensor_seeds
+from photo.tiny_photos import tiny_model as tiny_photo
+from photo.tiny_photos import waves
 from recombiner.tiny_models import random_indices, tiny_model
 from small_models import random_signals, small_circuit
 
@@ -34,6 +36,8 @@ from neuralcodec.container.signal import SignalType
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
 from neuralcodec.errors import CorruptFile, NeuralCodecError
 from neuralcodec.native import decode_tensor, decode_weights
+from neuralcodec.photo import payload as photo_payload
+from neuralcodec.photo.model import PhotoModel
 from neuralcodec.recombiner.model import Representation
 from neuralcodec.weights import WeightsReader, coder, compress_weights, layout
 from neuralcodec.weights.dtypes import of_numpy
@@ -42,7 +46,7 @@ from neuralcodec.weights.tensors import TensorSpec
 
 CHECKED, OPEN = b"\0", b"\1"
 ZEROS = bytes(4)
-MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single, coder, layout)
+MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single, coder, layout, photo_payload)
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,50 @@ def write_representations() -> list[bytes]:
     return [tiny_model(name).artifact.to_bytes() for name in ("line", "gray", "patches", "film")]
 
 
+@cache
+def photo_model() -> PhotoModel:
+    """The model that photographs are read with."""
+    return tiny_photo()
+
+
+def current_photo() -> PhotoModel:
+    """Return it under the identity that is in force."""
+    if not isinstance(Artifact.identity, bytes):
+        return photo_model()
+    return PhotoModel(photo_model().networks)  # its identity is taken anew from its artifact
+
+
+def read_photo(data: bytes) -> None:
+    model = current_photo()
+    for read in (decode_file, neuralcodec.salvage_image):
+        try:
+            read(data, model)
+        except NeuralCodecError:
+            continue
+
+
+def write_photos() -> list[bytes]:
+    model = current_photo()
+    wide = np.arange(90, dtype=np.uint16).reshape(9, 10) * 700
+    images = [waves(9, 12, 3), waves(20, 3, 4), wide, wide % 3 == 0, np.full((4, 4), 9, np.uint8)]
+    files = [neuralcodec.compress(image, model) for image in images]
+    tiled = photo_payload.encode_image(model, images[0], 5)
+    kind = SignalType(images[0].shape, images[0].dtype)
+    header = Header("photo", model.identity, kind)
+    return [*files, single.write_single(header, tiled, bytes(images[0].tobytes()))]
+
+
+def read_photo_model(data: bytes) -> None:
+    model, image = PhotoModel.from_artifact(Artifact.from_bytes(data)), waves(6, 5, 1)
+    payload = photo_payload.encode_image(model, image)
+    kind = SignalType(image.shape, image.dtype)
+    assert np.array_equal(photo_payload.ImageReader(model, payload, kind).decode(), image)
+
+
+def write_photo_models() -> list[bytes]:
+    return [tiny_photo(planes, 4, 4).artifact.to_bytes() for planes in (1, 3)]
+
+
 def read_tensor(data: bytes) -> None:
     """Read a body behind its shape (two bytes for the rows, two for the columns) as the reference does."""
     rows, cols = int.from_bytes(data[:2], "little"), int.from_bytes(data[2:4], "little")
@@ -303,6 +351,8 @@ TARGETS = {
     "model": Target(read_model, lambda: forms(write_models)),
     "represented": Target(read_represented, lambda: forms(write_represented)),
     "representation": Target(read_representation, lambda: forms(write_representations)),
+    "photo": Target(read_photo, lambda: forms(write_photos)),
+    "photo model": Target(read_photo_model, lambda: forms(write_photo_models)),
     "tensor": Target(read_tensor, lambda: [CHECKED + data for data in tensor_seeds()]),
     "weights": Target(read_weights, lambda: forms(write_weights)),
     "weights record": Target(read_record, lambda: [CHECKED + data for data in record_seeds()]),

@@ -249,6 +249,7 @@ NB_MODULE(_native, m) {
              "simd"_a)
         .def("tables", &CircuitCoder::tables, "x"_a, "missing"_a.none(), "simd"_a);
     bind_learning(m);
+    bind_photo(m);
     bind_relative(m);
     bind_siren(m);
     bind_weights(m);

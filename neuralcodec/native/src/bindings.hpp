@@ -64,6 +64,7 @@ struct Structure {
 };
 
 void bind_learning(nb::module_& m);
+void bind_photo(nb::module_& m);
 void bind_relative(nb::module_& m);
 void bind_siren(nb::module_& m);
 void bind_weights(nb::module_& m);

@@ -1,0 +1,97 @@
+"""Python face of the kernels of photographs: networks and mixtures over the tiles of an image."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.errors import CorruptFile, InvalidModel
+from neuralcodec.native import _native, simd, thread_count
+
+STREAMS = 8
+"""Streams of a tile that has several; a small one has 1."""
+
+
+class PhotoKernel:
+    """Codes planes of 8-bit tiles (docs/format.md, sections 11.3 to 11.6)."""
+
+    def __init__(self) -> None:
+        self._coder: Any = _native.PhotoCoder()
+        self.planes = 0
+
+    def add(
+        self,
+        hidden: int,
+        components: int,
+        shifts: Sequence[int],
+        weights: Sequence[NDArray[np.int32]],
+        biases: Sequence[NDArray[np.int32]],
+    ) -> None:
+        """Add the network of the next plane.
+
+        Args:
+            hidden, components, shifts: sizes, and fraction bits of the four layers' weights.
+            weights: of the layers `first`, `second`, `last` and `linear`, within 16 bits, (outputs, inputs).
+            biases: of the first three, with 12 fraction bits.
+
+        Raises:
+            InvalidModel: a size is out of range, or a sum could leave 32 bits.
+        """
+        try:
+            self._coder.add(
+                hidden,
+                components,
+                list(shifts),
+                *(np.ascontiguousarray(w, np.int16).ravel() for w in weights),
+                *(np.ascontiguousarray(b, np.int32).ravel() for b in biases),
+            )
+        except (ValueError, TypeError) as error:
+            raise InvalidModel(f"plane {self.planes}: {error}") from None
+        self.planes += 1
+
+    def encode(
+        self,
+        image: NDArray[np.uint8],
+        channels: Sequence[int],
+        boxes: NDArray[np.int64],
+        streams: int,
+        threads: int | None = None,
+    ) -> list[list[bytes]]:
+        """Streams of each tile.
+
+        Args:
+            image: (H, W, C).
+            channels: which channels are the planes 0, 1, ...
+            boxes: (n, 4): left, top, width and height of each tile.
+            streams: 1 or 8.
+        """
+        coded: list[list[bytes]] = self._coder.encode(
+            image, list(channels), boxes, streams, thread_count(threads), simd()
+        )
+        return coded
+
+    def decode(
+        self,
+        tiles: Sequence[Sequence[bytes]],
+        sizes: NDArray[np.int64],
+        planes: int,
+        threads: int | None = None,
+    ) -> list[NDArray[np.uint8] | None]:
+        """Arrays (height, width, planes) of tiles, None for one whose coders do not end empty.
+
+        Args:
+            tiles: streams of each.
+            sizes: (n, 2): height and width of each.
+            planes: how many planes each has.
+
+        Raises:
+            CorruptFile: the model lacks networks for them.
+        """
+        try:
+            found: list[NDArray[np.uint8] | None] = self._coder.decode(
+                [list(tile) for tile in tiles], sizes, planes, thread_count(threads), simd()
+            )
+        except ValueError as error:
+            raise CorruptFile(str(error), section="payload") from None
+        return found

@@ -1,0 +1,124 @@
+// Photographs (docs/format.md, section 11): planes under mixtures of logistics whose parameters an integer
+// network reads off the neighbours that come before.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace neuralcodec {
+
+constexpr int kPhotoLanes = 8;  // rows that are coded side by side, each into a stream of its own
+constexpr int kPhotoPlanes = 3;
+constexpr int kPhotoOwn = 18, kPhotoFinished = 9;
+constexpr int kPhotoSlope = 3;  // columns by which a row lags behind the one above it
+constexpr int kPhotoTop = 3, kPhotoSide = 3, kPhotoLead = 12;
+constexpr int kPhotoLevels = 256;
+constexpr int kPhotoMostHidden = 128, kPhotoMostComponents = 16;
+constexpr int kPhotoMostSide = 4096;  // of a tile
+
+// Differences that the network of a plane reads: of its neighbours relative to each finished plane, of these
+// alone, and of those in finished planes.
+constexpr int photo_inputs(int plane) {
+    return kPhotoOwn * (plane + 1) + plane * kPhotoFinished;
+}
+
+// Pairs of inputs: of each difference, and the logarithms of activities, one for each kind of neighbours.
+constexpr int photo_words(int plane) {
+    return photo_inputs(plane) + plane + 1;
+}
+
+// One layer: 32-bit words of two 16-bit weights, in tiles of 4 outputs: [out / 4][pair][4].
+struct PhotoLayer {
+    int pairs, outputs, shift;
+    const int32_t* weights;
+    const int32_t* bias;  // in units of the sums
+};
+
+struct PhotoNetwork {
+    int plane, hidden, components;
+    PhotoLayer first, second, last, linear;
+    std::vector<std::unique_ptr<int32_t[]>> storage;  // what the layers point to
+};
+
+// Kernels are compiled once for each instruction set: what they share must leave no function behind.
+#define NEURALCODEC_INLINE __attribute__((always_inline)) inline
+
+// A plane with its surroundings, stored by diagonals, so that what is coded at one time lies side by side:
+// the sample of row y and column x is at ((x + 3 y + lead) * stride + y + top).
+struct PhotoPlane {
+    uint8_t* data;
+    int width, height;
+
+    NEURALCODEC_INLINE static size_t stride_of(int height) { return (size_t(height) + 7) / 8 * 8 + 8; }
+    NEURALCODEC_INLINE static size_t bytes(int width, int height) {
+        return (size_t(width) + 3 * size_t(height) + kPhotoLead + kPhotoSide) * stride_of(height);
+    }
+    NEURALCODEC_INLINE size_t stride() const { return stride_of(height); }
+    NEURALCODEC_INLINE uint8_t* at(int x, int y) const {
+        return data + size_t(x + kPhotoSlope * y + kPhotoLead) * stride() + size_t(y + kPhotoTop);
+    }
+    NEURALCODEC_INLINE void fill_left(int y, uint8_t value) const {
+        for (int x = -kPhotoSide; x < 0; ++x) *at(x, y) = value;
+    }
+    NEURALCODEC_INLINE void fill_right(int y, uint8_t value) const {
+        for (int x = 0; x < kPhotoSide; ++x) *at(width + x, y) = value;
+    }
+    // What lies around a sample is known as soon as it is.
+    NEURALCODEC_INLINE void surround(int x, int y, uint8_t value) const {
+        if (x == 0) fill_left(y + 1, value);
+        if (x == width - 1) fill_right(y, value);
+        if (y == height - 1) {
+            *at(x, height) = value;
+            if (x == width - 1) fill_right(height, value);
+        }
+    }
+};
+
+struct PhotoInterval {
+    uint32_t start, size;
+};
+
+struct PhotoKernels {
+    const char* name;
+    // Intervals of all samples of a plane, those before it being finished; stream s (of 1 or 8) goes to
+    // intervals[s], in the order in which it is decoded, and the pointer moves on.
+    void (*intervals)(const PhotoNetwork&, const PhotoPlane* planes, int streams, PhotoInterval** intervals,
+                      void* scratch);
+    // Decodes planes one after the other; false if a stream is not canonical or does not end empty.
+    bool (*decode)(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
+                   const uint8_t* const* bytes, const size_t* lengths, void* scratch);
+    size_t scratch_bytes;  // to be aligned to 64
+};
+
+extern const PhotoKernels photo_scalar;
+extern const PhotoKernels photo_avx2;
+extern const PhotoKernels photo_avx512;
+
+const PhotoKernels& photo_kernels(const std::string& forced);
+
+// The network's layers from weights in their natural order; throws std::invalid_argument if a sum could
+// leave 32 bits, or a size is out of range.
+struct PhotoArrays {
+    int plane, hidden, components;
+    int shifts[4];  // first, second, last, linear
+    std::vector<int16_t> first, second, last, linear;
+    std::vector<int32_t> first_bias, second_bias, last_bias;  // in 2^-12
+};
+PhotoNetwork photo_network(const PhotoArrays&);
+
+// Streams of a tile: planes of (height x width) samples, `pixel` and `row` bytes apart.
+struct PhotoSource {
+    const uint8_t* data;
+    ptrdiff_t pixel, row;
+};
+std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetwork*>&,
+                                               const std::vector<PhotoSource>&, int width, int height,
+                                               int streams, const PhotoKernels&);
+bool photo_decode(const std::vector<const PhotoNetwork*>&, int width, int height,
+                  const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, uint8_t* out,
+                  const PhotoKernels&);
+
+}  // namespace neuralcodec

@@ -1,0 +1,3 @@
+#include "photo_kernel.hpp"
+
+const neuralcodec::PhotoKernels neuralcodec::photo_avx2 = {"avx2", intervals, decode, sizeof(Scratch)};

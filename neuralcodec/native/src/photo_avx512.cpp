@@ -1,0 +1,3 @@
+#include "photo_kernel.hpp"
+
+const neuralcodec::PhotoKernels neuralcodec::photo_avx512 = {"avx512", intervals, decode, sizeof(Scratch)};

@@ -1,0 +1,425 @@
+// The arithmetic of docs/format.md, sections 11.3 to 11.6, eight rows side by side. Compiled once for each
+// instruction set; everything has internal linkage.
+#pragma once
+
+#include <cstring>
+#include <utility>
+
+#include "ans.hpp"
+#include "photo.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+using namespace neuralcodec;
+
+constexpr int kLanes = kPhotoLanes;
+typedef float F8 __attribute__((vector_size(4 * kLanes)));
+typedef int32_t I8 __attribute__((vector_size(4 * kLanes)));
+typedef uint8_t B8 __attribute__((vector_size(kLanes), aligned(1), may_alias));
+
+constexpr int kBatch = 6;  // groups of rows that pass the network together: its buffers stay in cache
+constexpr int kMostWords = photo_words(kPhotoPlanes - 1);
+constexpr int kActivationMost = 16383;
+
+inline F8 real(I8 x) {
+    return __builtin_convertvector(x, F8);
+}
+inline I8 whole(F8 x) {  // towards zero
+    return __builtin_convertvector(x, I8);
+}
+inline F8 least(F8 a, F8 b) {
+    return a < b ? a : b;
+}
+inline F8 most(F8 a, F8 b) {
+    return a > b ? a : b;
+}
+inline I8 least(I8 a, I8 b) {
+    return a < b ? a : b;
+}
+inline I8 most(I8 a, I8 b) {
+    return a > b ? a : b;
+}
+inline F8 splat(float x) {
+    return x - F8{};
+}
+inline I8 splat(int32_t x) {
+    return x - I8{};
+}
+
+// Sum of the products of the two 16-bit halves.
+inline I8 products(I8 a, I8 b) {
+#if defined(__AVX2__)
+    return (I8)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    __m128i x[2], y[2];
+    std::memcpy(x, &a, sizeof x);
+    std::memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 2; ++i) x[i] = _mm_madd_epi16(x[i], y[i]);
+    std::memcpy(&a, x, sizeof x);
+    return a;
+#else
+    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+inline I8 pair(I8 low, I8 high) {
+    return (low & 0xFFFF) | (high << 16);
+}
+
+// ---- the network
+
+struct Scratch {
+    I8 inputs[kMostWords * kBatch];
+    I8 hidden[2][kPhotoMostHidden / 2 * kBatch];
+    I8 out[3 * kPhotoMostComponents * kBatch];
+    I8 linear[kPhotoMostComponents * kBatch];
+    I8 prediction[kBatch], activity[kBatch];
+};
+
+// Four outputs of `groups` groups of rows: sums of the products, without the bias.
+template <int groups>
+__attribute__((always_inline)) inline void product_tile(I8 (&sum)[4][groups], const I8* in, int stride,
+                                                        const int32_t* weights, int pairs) {
+    for (int o = 0; o < 4; ++o)
+        for (int g = 0; g < groups; ++g) sum[o][g] = I8{};
+    for (int p = 0; p < pairs; ++p, in += stride, weights += 4) {
+        I8 x[groups];
+        for (int g = 0; g < groups; ++g) x[g] = in[g];
+        for (int o = 0; o < 4; ++o) {
+            const I8 w = splat(weights[o]);
+            for (int g = 0; g < groups; ++g) sum[o][g] += products(x[g], w);
+        }
+    }
+}
+
+template <int groups, class Use>
+inline void layer_groups(const PhotoLayer& layer, const I8* in, int first, Use use) {
+    for (int o = 0; o < layer.outputs; o += 4) {
+        I8 sum[4][groups];
+        product_tile<groups>(sum, in + first, kBatch, layer.weights + size_t(o) * size_t(layer.pairs),
+                             layer.pairs);
+        for (int g = 0; g < groups; ++g) use(o, first + g, sum[0][g], sum[1][g], sum[2][g], sum[3][g]);
+    }
+}
+
+template <class Use>
+inline void layer(const PhotoLayer& layer, const I8* in, int groups, Use use) {
+    int g = 0;
+    // More at a time would not leave room for all sums in the registers of AVX2.
+    for (; g + 2 <= groups; g += 2) layer_groups<2>(layer, in, g, use);
+    if (g < groups) layer_groups<1>(layer, in, g, use);
+}
+
+inline I8 activation(I8 sum, int32_t bias, int shift) {
+    const I8 x = (sum + (bias + (1 << shift >> 1))) >> shift;
+    return least(most(x, I8{}), splat(kActivationMost));
+}
+
+// Each half of `h` is at most 16383, so that their sums stay 16-bit and carry nothing over.
+inline void hidden_layers(const PhotoNetwork& n, Scratch& s, int groups) {
+    const int32_t* bias = n.first.bias;
+    layer(n.first, s.inputs, groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
+        const int k = n.first.shift - 1;  // from 7 fraction bits of the inputs to 8
+        I8* h = s.hidden[0] + o / 2 * kBatch + g;
+        h[0] = pair(activation(a, bias[o], k), activation(b, bias[o + 1], k));
+        h[kBatch] = pair(activation(c, bias[o + 2], k), activation(d, bias[o + 3], k));
+    });
+    bias = n.second.bias;
+    layer(n.second, s.hidden[0], groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
+        const int k = n.second.shift, at = o / 2 * kBatch + g;
+        const I8* h = s.hidden[0] + at;
+        I8* out = s.hidden[1] + at;
+        out[0] = h[0] + pair(activation(a, bias[o], k), activation(b, bias[o + 1], k));
+        out[kBatch] = h[kBatch] + pair(activation(c, bias[o + 2], k), activation(d, bias[o + 3], k));
+    });
+}
+
+inline void network(const PhotoNetwork& n, Scratch& s, int groups) {
+    hidden_layers(n, s, groups);
+    const int32_t* bias = n.last.bias;
+    layer(n.last, s.hidden[1], groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
+        I8* out = s.out + o * kBatch + g;
+        out[0] = a + bias[o];
+        out[kBatch] = b + bias[o + 1];
+        out[2 * kBatch] = c + bias[o + 2];
+        out[3 * kBatch] = d + bias[o + 3];
+    });
+    layer(n.linear, s.inputs, groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
+        I8* out = s.linear + o * kBatch + g;
+        out[0] = a;
+        out[kBatch] = b;
+        out[2 * kBatch] = c;
+        out[3 * kBatch] = d;
+    });
+}
+
+// ---- its inputs
+
+constexpr int8_t kOwn[kPhotoOwn][2] = {{0, -1}, {0, -2}, {0, -3}, {-1, -3}, {-1, -2}, {-1, -1},
+                                       {-1, 0}, {-1, 1}, {-1, 2}, {-2, -2}, {-2, -1}, {-2, 0},
+                                       {-2, 1}, {-2, 2}, {-2, 3}, {-3, -1}, {-3, 0},  {-3, 1}};
+constexpr int8_t kFinished[kPhotoFinished][2] = {{0, 0},  {0, -1}, {0, 1}, {-1, -1}, {-1, 0},
+                                                 {-1, 1}, {1, -1}, {1, 0}, {1, 1}};
+constexpr int kNear[] = {0, 1, 4, 5, 6, 7, 10, 11};
+constexpr int kLogCentre = 6 << 7;
+constexpr int kWest = 0, kNorthwest = 5, kNorth = 6;                          // in kOwn
+constexpr int kWestFinished = 1, kNorthwestFinished = 3, kNorthFinished = 4;  // in kFinished
+
+inline I8 median_edge(I8 west, I8 north, I8 northwest) {
+    return least(most(west + north - northwest, least(west, north)), most(west, north));
+}
+inline I8 magnitude(I8 d) {
+    return most(d, -d);
+}
+// log2 of numbers from 1 up, linear between powers of 2, in 1/128.
+inline I8 logarithm(F8 x) {
+    I8 bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return (bits >> 16) - (127 << 7);
+}
+// A difference in activities, and the logarithm of its size, both in 1/128.
+inline I8 input_word(I8 d, F8 gain) {
+    const I8 z = whole(least(most(real(d) * gain, splat(-2048.0f)), splat(2048.0f)));
+    return pair(z, logarithm(real(magnitude(z)) * 0.03125f + 1.0f));
+}
+
+// Neighbour values of eight rows at one diagonal.
+struct Diagonal {
+    const uint8_t* base;
+    ptrdiff_t stride;
+
+    Diagonal(const PhotoPlane& p, int t, int row)
+        : base(p.data + size_t(t + kPhotoLead) * p.stride() + size_t(row + kPhotoTop)),
+          stride(ptrdiff_t(p.stride())) {}
+    I8 operator()(int dy, int dx) const {
+        const uint8_t* at = base + (dx + kPhotoSlope * dy) * stride + dy;
+        return __builtin_convertvector(*reinterpret_cast<const B8*>(at), I8);
+    }
+};
+
+// Neighbours of eight samples in a plane, or in the difference of two planes, relative to their own
+// prediction.
+template <int count>
+struct Neighbours {
+    I8 difference[count];
+    I8 prediction;
+    I8 activity = splat(4);
+
+    template <class Value>
+    Neighbours(const int8_t (&places)[count][2], int west, int north, int northwest, Value value) {
+        for (int i = 0; i < count; ++i) difference[i] = value(places[i][0], places[i][1]);
+        prediction = median_edge(difference[west], difference[north], difference[northwest]);
+        for (int i = 0; i < count; ++i) difference[i] -= prediction;
+    }
+    void write(F8 gain, I8*& out) const {
+        for (int i = 0; i < count; ++i, out += kBatch) *out = input_word(difference[i], gain);
+    }
+    I8 log_activity() const { return logarithm(real(activity)) - kLogCentre; }
+};
+
+template <class Value>
+inline Neighbours<kPhotoOwn> own_neighbours(Value value) {
+    Neighbours<kPhotoOwn> n(kOwn, kWest, kNorth, kNorthwest, value);
+    for (int i : kNear) n.activity += magnitude(n.difference[i]);
+    return n;
+}
+template <class Value>
+inline Neighbours<kPhotoFinished> finished_neighbours(Value value) {
+    Neighbours<kPhotoFinished> n(kFinished, kWestFinished, kNorthFinished, kNorthwestFinished, value);
+    for (int i = 0; i < kPhotoFinished; ++i) n.activity += magnitude(n.difference[i]);
+    return n;
+}
+
+inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int g, Scratch& s) {
+    I8* out = s.inputs + g;
+    I8 logs[6] = {};
+    int count = 0;
+    const Diagonal own(planes[plane], t, row), first(planes[0], t, row);
+    F8 gain = {};
+    // The first kind of neighbours gives the prediction, and the unit of all differences.
+    const auto read = [&](const auto& neighbours, I8 offset) __attribute__((always_inline)) {
+        if (count == 0) {
+            s.prediction[g] = neighbours.prediction + offset;
+            s.activity[g] = neighbours.activity;
+            gain = 1024.0f / real(neighbours.activity);
+        }
+        neighbours.write(gain, out);
+        logs[count++] = neighbours.log_activity();
+    };
+    for (int other = 0; other < plane; ++other) {
+        const Diagonal theirs(planes[other], t, row);
+        read(own_neighbours([&](int dy, int dx)
+                                __attribute__((always_inline)) { return own(dy, dx) - theirs(dy, dx); }),
+             theirs(0, 0));
+    }
+    read(own_neighbours(own), I8{});
+    for (int other = 0; other < plane; ++other) {
+        const Diagonal theirs(planes[other], t, row);
+        read(finished_neighbours([&](int dy, int dx) __attribute__((always_inline)) {
+                 return other ? theirs(dy, dx) - first(dy, dx) : theirs(dy, dx);
+             }),
+             I8{});
+    }
+    for (int i = 0; i < count; i += 2, out += kBatch) *out = pair(logs[i], logs[i + 1]);
+}
+
+// ---- the mixture
+
+// 2^x for -126 <= x <= 126, never decreasing: a polynomial of positive coefficients on [0, 1], which ends
+// at 2.
+inline F8 power(F8 x) {
+    I8 n = whole(x);
+    n += real(n) > x;
+    const F8 f = x - real(n);
+    F8 p = f * 0.013670309f + 0.051690447f;
+    p = p * f + 0.24163916f;
+    p = p * f + 0.6929997f;
+    p = least(p * f + 1.0f, splat(2.0f));
+    I8 bits;
+    std::memcpy(&bits, &p, sizeof bits);
+    bits += n << 23;
+    std::memcpy(&p, &bits, sizeof bits);
+    return p;
+}
+
+struct Mixture {
+    int components;
+    F8 weight[kPhotoMostComponents], mean[kPhotoMostComponents], inverse[kPhotoMostComponents];
+
+    Mixture(const PhotoNetwork& n, const Scratch& s, int g) : components(n.components) {
+        const float unit = 1.0f / float(1 << (n.last.shift + 8));
+        const float linear_unit = 1.0f / float(1 << (n.linear.shift + 7));
+        const I8 *logits = s.out + g, *means = logits + components * kBatch,
+                 *scales = means + components * kBatch;
+        const F8 prediction = real(s.prediction[g]), activity = real(s.activity[g]) * 0.125f;
+        const F8 narrowing = 1.0f / activity;
+        F8 highest = splat(-1024.0f), sum = {};
+        for (int k = 0; k < components; ++k) {
+            weight[k] = real(logits[k * kBatch]) * unit;
+            highest = most(highest, weight[k]);
+        }
+        for (int k = 0; k < components; ++k) {
+            weight[k] = power(most(weight[k] - highest, splat(-64.0f)));
+            sum += weight[k];
+        }
+        const F8 share = 1.0f / sum;
+        for (int k = 0; k < components; ++k) {
+            weight[k] *= share;
+            const F8 mean_k = real(means[k * kBatch]) * unit + real(s.linear[k * kBatch + g]) * linear_unit;
+            mean[k] = least(most(mean_k * activity + prediction, splat(-512.0f)), splat(768.0f));
+            const F8 scale = least(most(real(scales[k * kBatch]) * unit, splat(-9.0f)), splat(7.0f));
+            inverse[k] = power(scale) * narrowing;
+        }
+    }
+
+    // Where the interval of each x starts, for 0 < x < 256.
+    I8 start(I8 x) const {
+        const F8 edge = real(x) - 0.5f;
+        F8 sum = {};
+        for (int k = 0; k < components; ++k) {
+            const F8 z = least(most((mean[k] - edge) * inverse[k], splat(-40.0f)), splat(40.0f));
+            sum += weight[k] * (1.0f / (power(z) + 1.0f));
+        }
+        return whole(least(sum, splat(1.0f)) * float(kTotal - kPhotoLevels)) + x;
+    }
+};
+
+// ---- the order of coding
+
+// Calls use(t, first group, groups) for batches of groups of 8 rows, diagonal after diagonal.
+template <class Use>
+inline void wavefront(int width, int height, Use use) {
+    const int last = width - 1 + kPhotoSlope * (height - 1);
+    for (int t = 0; t <= last; ++t) {
+        const int top = t < width ? 0 : (t - width + kPhotoSlope) / kPhotoSlope;
+        const int bottom = t / kPhotoSlope < height ? t / kPhotoSlope : height - 1;
+        if (top > bottom) continue;
+        for (int g = top / kLanes; g <= bottom / kLanes; g += kBatch) {
+            const int left = bottom / kLanes - g + 1;
+            use(t, g, left < kBatch ? left : kBatch);
+        }
+    }
+}
+
+template <class Code>
+inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, Scratch& s, Code code) {
+    const PhotoPlane& own = planes[n.plane];
+    wavefront(own.width, own.height, [&](int t, int group, int groups) {
+        for (int g = 0; g < groups; ++g) read_inputs(planes, n.plane, t, (group + g) * kLanes, g, s);
+        network(n, s, groups);
+        for (int g = 0; g < groups; ++g) {
+            const int row = (group + g) * kLanes;
+            const Mixture mixture(n, s, g);
+            // Rows that are at a column of the tile on this diagonal.
+            const int end = own.height - row < kLanes ? own.height - row : kLanes;
+            int lane = 0, stop = 0;
+            while (lane < end && t - kPhotoSlope * (row + lane) >= own.width) ++lane;
+            for (stop = lane; stop < end && t - kPhotoSlope * (row + stop) >= 0;) ++stop;
+            code(mixture, t, row, lane, stop);
+        }
+    });
+}
+
+void intervals(const PhotoNetwork& n, const PhotoPlane* planes, int streams, PhotoInterval** out,
+               void* scratch) {
+    const PhotoPlane& own = planes[n.plane];
+    code_plane(n, planes, *static_cast<Scratch*>(scratch),
+               [&](const Mixture& mixture, int t, int row, int lane, int stop) {
+                   const I8 x = Diagonal(own, t, row)(0, 0);
+                   const I8 from = x > 0 ? mixture.start(x) : I8{};
+                   const I8 to = x < kPhotoLevels - 1 ? mixture.start(x + 1) : splat(int32_t(kTotal));
+                   for (; lane < stop; ++lane)
+                       *out[lane % streams]++ = {uint32_t(from[lane]), uint32_t(to[lane] - from[lane])};
+               });
+}
+
+struct Found {
+    I8 sample, start, end;
+};
+
+inline Found search(const Mixture& mixture, I8 target) {
+    Found f = {I8{}, I8{}, splat(int32_t(kTotal))};
+    for (int step = kPhotoLevels / 2; step; step /= 2) {
+        const I8 next = f.sample + step, at = mixture.start(next), taken = at <= target;
+        f.sample = taken ? next : f.sample;
+        f.start = taken ? at : f.start;
+        f.end = taken ? f.end : at;
+    }
+    return f;
+}
+
+bool decode(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
+            const uint8_t* const* bytes, const size_t* lengths, void* scratch) {
+    AnsDecoder coders[kLanes];
+    for (int s = 0; s < streams; ++s)
+        if (!coders[s].open(bytes[s], lengths[s])) return false;
+    for (int p = 0; p < count; ++p) {
+        const PhotoPlane& own = planes[p];
+        code_plane(*networks[p], planes, *static_cast<Scratch*>(scratch),
+                   [&](const Mixture& mixture, int t, int row, int lane, int stop) {
+                       Found found;
+                       for (int l = lane; l < stop; ++l) {
+                           if (streams == 1 || l == lane) {
+                               I8 target;
+                               for (int i = 0; i < kLanes; ++i)
+                                   target[i] = int32_t(coders[i % streams].target());
+                               found = search(mixture, target);
+                           }
+                           const auto start = uint32_t(found.start[l]);
+                           coders[l % streams].consume({start, uint32_t(found.end[l]) - start});
+                           const int y = row + l, x = t - kPhotoSlope * y;
+                           const auto value = uint8_t(found.sample[l]);
+                           *own.at(x, y) = value;
+                           own.surround(x, y, value);
+                       }
+                   });
+    }
+    bool empty = true;
+    for (int s = 0; s < streams; ++s) empty = empty && coders[s].empty();
+    return empty;
+}
+
+}  // namespace

@@ -1,0 +1,91 @@
+"""Training photographs: augmented, padded, and sampled in short runs."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuralcodec.photo.context import LEFT, ORDER, TOP, padded, places_of
+
+RUN = 16
+"""Neighbouring samples that are drawn together, for the cache's sake."""
+
+
+def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a variant of an image: of another scale, mirrored or turned, a little noisier or sharper."""
+    from PIL import Image, ImageFilter
+
+    picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
+    if rng.random() < 0.6:
+        scale = rng.uniform(0.45, 0.95)
+        size = max(16, round(picture.width * scale)), max(16, round(picture.height * scale))
+        filters = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
+        picture = picture.resize(size, filters[rng.integers(3)])
+    if rng.random() < 0.7:
+        strength = int(rng.uniform(20, 150))
+        picture = picture.filter(ImageFilter.UnsharpMask(rng.uniform(0.5, 1.2), strength, 0))
+    samples: NDArray[np.floating[Any]] = (
+        np.asarray(picture).reshape(picture.height, picture.width, -1).astype(np.float32)
+    )
+    if rng.random() < 0.15:
+        sigma = rng.uniform(0.3, 2.0)
+        shared = rng.normal(0, sigma, samples.shape[:2])[:, :, None]
+        own = rng.normal(0, sigma * rng.uniform(0.2, 1), samples.shape)
+        samples = samples + shared + own
+    samples = np.rot90(samples, int(rng.integers(4)))
+    if rng.random() < 0.5:
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
+
+
+class Pool:
+    """Padded planes of many images in one array, of which runs of samples are drawn.
+
+    Parameters
+    ----------
+    images
+        uint8 arrays (H, W, 3) or (H, W, 1), each at least 2 x 16.
+    """
+
+    def __init__(self, images: list[NDArray[np.uint8]]) -> None:
+        parts, rows, position = [], [], 0
+        for image in images:
+            planes = np.stack(
+                [padded(image[:, :, c]) for c in (ORDER if image.shape[2] == len(ORDER) else (0,))]
+            )
+            height, width = image.shape[:2]
+            stride = planes.shape[2]
+            first = position + (TOP + np.arange(height)) * stride + LEFT
+            rows.append(
+                np.stack(
+                    [first, np.full(height, width), np.full(height, stride), np.full(height, planes[0].size)],
+                    1,
+                )
+            )
+            parts.append(planes.ravel())
+            position += planes.size
+        self._samples = torch.from_numpy(np.concatenate(parts))
+        self._rows = torch.from_numpy(np.concatenate(rows))
+        self._weights = self._rows[:, 1].cumsum(0)
+
+    def draw(self, count: int, plane: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the neighbours (N, places) and the samples (N,) of `count` places, a multiple of `RUN`, int32."""
+        at = torch.randint(int(self._weights[-1]), (count // RUN,), generator=generator)
+        row = self._rows[torch.searchsorted(self._weights, at, right=True)]
+        column = (torch.rand(len(row), generator=generator) * (row[:, 1] - RUN + 1)).long()
+        start = (row[:, 0] + column)[:, None] + torch.arange(RUN)
+        return self.at(
+            start.ravel(), row[:, 2].repeat_interleave(RUN), row[:, 3].repeat_interleave(RUN), plane
+        )
+
+    def at(self, start: Tensor, stride: Tensor, area: Tensor, plane: int) -> tuple[Tensor, Tensor]:
+        """Return neighbours and samples of places in the first plane, with their rows' strides and planes' areas."""
+        places = [of * area + start + dy * stride + dx for of, dy, dx in places_of(plane)]
+        values = self._samples[torch.stack([*places, plane * area + start], 1)].to(torch.int32)
+        return values[:, :-1], values[:, -1]
+
+    def rows(self) -> Tensor:
+        """Return (first place, width, stride, area) of every row of every image."""
+        return self._rows

@@ -1,0 +1,102 @@
+"""Training and coding of photographs, as users do it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import invoke
+from photo.tiny_photos import tiny_model, waves
+from PIL import Image
+
+from neuralcodec.artifact import read_artifact, write_artifact
+from neuralcodec.photo import payload as payloads
+
+QUICK = ("--hidden", "8", "--components", "4", "--steps", "5", "--batch", "64", "--threads", "1")
+
+
+@pytest.fixture
+def tiny(place: Path) -> Path:
+    write_artifact("tiny.ncm", tiny_model().artifact)
+    Image.fromarray(waves(40, 30, 3)).save("photo.png", exif=b"II*\0", icc_profile=b"profile")
+    return place
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_png_returns_with_what_it_had() -> None:
+    assert invoke("encode", "photo.png", "-m", "tiny.ncm", "--verify").code == 0
+    assert invoke("decode", "photo.ncz", "-m", "tiny.ncm", "-o", "again.png").code == 0
+    with Image.open("photo.png") as before, Image.open("again.png") as after:
+        assert np.array_equal(np.asarray(before), np.asarray(after))
+        assert after.info["icc_profile"] == b"profile"
+        assert after.info["exif"].removeprefix(b"Exif\0\0") == b"II*\0"
+    outcome = invoke("info", "photo.ncz", "--json")
+    assert json.loads(outcome.text)["codec"] == "photo"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_crop() -> None:
+    invoke("encode", "photo.png", "-m", "tiny.ncm")
+    assert invoke("decode", "photo.ncz", "-m", "tiny.ncm", "--crop", "2,3,10,20", "-o", "part.npy").code == 0
+    assert np.array_equal(np.load("part.npy"), waves(40, 30, 3)[3:23, 2:12])
+    for crop, words in (
+        ("1,2,3", "such as 0,0,640,480"),
+        ("1,2,0,4", "such as"),
+        ("9,9,99,1", "does not lie"),
+    ):
+        invoke("decode", "photo.ncz", "-m", "tiny.ncm", "--crop", crop, "-o", "x.npy").assert_error(words)
+    invoke(
+        "decode", "photo.ncz", "-m", "tiny.ncm", "--crop", "0,0,1,1", "--salvage", "-o", "x.npy"
+    ).assert_error("--crop does not go with --salvage")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_salvage_of_a_damaged_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payloads, "SIDE", 20)
+    monkeypatch.setattr(payloads, "_looks_synthetic", lambda *_: False)
+    monkeypatch.setattr(payloads.encode_image, "__defaults__", (20,))
+    invoke("encode", "photo.png", "-m", "tiny.ncm")
+    data = bytearray(Path("photo.ncz").read_bytes())
+    data[-9] ^= 1
+    Path("photo.ncz").write_bytes(data)
+    invoke("decode", "photo.ncz", "-m", "tiny.ncm", "-o", "x.npz").assert_error("is damaged")
+    outcome = invoke("decode", "photo.ncz", "-m", "tiny.ncm", "--salvage", "-o", "x.npz")
+    assert outcome.code == 1
+    assert "the tile of 15x20 at 15,20 is damaged" in outcome.stderr
+    with np.load("x.npz") as file:
+        assert file["mask"].reshape(40, 30, 3).sum() == 15 * 20 * 3
+        kept = ~file["mask"].reshape(40, 30, 3)
+        assert np.array_equal(file["data"].reshape(40, 30, 3)[kept], waves(40, 30, 3)[kept])
+
+
+def test_training(place: Path) -> None:
+    pytest.importorskip("torch", reason="learning needs torch")
+    Path("images").mkdir()
+    for seed in range(3):
+        Image.fromarray(waves(40, 36, 3, seed)).save(f"images/{seed}.png")
+    words = (
+        "train",
+        "photo",
+        "images",
+        "-o",
+        "my.ncm",
+        *QUICK,
+        "--checkpoint",
+        "my.part",
+        "--licence",
+        "CC0-1.0",
+    )
+    outcome = invoke(*words)
+    assert outcome.code == 0, outcome.stderr
+    header = read_artifact("my.ncm").header
+    assert (header["name"], header["licence"], header["recipe"]["steps"]) == ("my", "CC0-1.0", 5)
+    assert invoke(*words, "--resume", "-f").code == 0
+    assert invoke("encode", "images/0.png", "-m", "my.ncm", "--verify").code == 0
+    for wrong, told in (
+        (("--hidden", "6"), "--hidden 6: it takes a multiple of 4"),
+        (("--rate", "0"), "a step size is above 0"),
+    ):
+        invoke(*words, *wrong, "-f").assert_error(told)
+    invoke("train", "photo", "images", "-o", "x.ncm", "--resume").assert_error(
+        "name its file with --checkpoint"
+    )

@@ -1,0 +1,360 @@
+"""Photographs (codec 4), as docs/format.md gives them in its section 11.
+
+Part of the independent decoder (decoder.py).
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from decoder_primitives import DTYPES, Reader, Refused, must, read_tensor, sample_string
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.int64]
+Real = NDArray[np.float32]
+F = np.float32
+
+OWN = [
+    (0, -1), (0, -2), (0, -3), (-1, -3), (-1, -2), (-1, -1), (-1, 0), (-1, 1), (-1, 2),
+    (-2, -2), (-2, -1), (-2, 0), (-2, 1), (-2, 2), (-2, 3), (-3, -1), (-3, 0), (-3, 1),
+]  # fmt: skip
+FINISHED = [(0, 0), (0, -1), (0, 1), (-1, -1), (-1, 0), (-1, 1), (1, -1), (1, 0), (1, 1)]
+NEAR = [0, 1, 4, 5, 6, 7, 10, 11]
+LAYERS = {"first": 7, "second": 8, "last": 8, "linear": 7}
+POWER = [F(c) for c in (0.013670309, 0.051690447, 0.24163916, 0.6929997, 1.0)]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One plane's network: weights and biases as integers, and fraction bits of the weights."""
+
+    components: int
+    shifts: dict[str, int]
+    weights: dict[str, Matrix]
+    biases: dict[str, Matrix]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A model of photographs."""
+
+    identity: bytes
+    networks: list[Network]
+
+
+def _unfold(values: Matrix, most: int) -> Matrix:
+    found = np.where(values % 2, -(values + 1) // 2, values // 2)
+    must(int(np.abs(found).max(initial=0)) <= most, "a parameter is out of range")
+    return found
+
+
+def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
+    """Return the model that tensors hold."""
+    left = dict(tensors)
+
+    def take(name: str, shape: tuple[int, int]) -> Matrix:
+        must(name in left, f"the tensor {name} is not there")
+        tensor = left.pop(name)
+        must(tensor.shape == shape, f"the tensor {name} is not {shape}")
+        return tensor
+
+    planes = sum(name.startswith("sizes.") for name in tensors)
+    must(planes in (1, 3), "there are neither 1 nor 3 networks")
+    networks = []
+    for p in range(planes):
+        hidden, components, *shifts = map(int, take(f"sizes.{p}", (1, 6))[0])
+        must(hidden % 4 == 0 and 4 <= hidden <= 128, "hidden units out of range")
+        must(components % 4 == 0 and 4 <= components <= 16, "components out of range")
+        must(all(6 <= shift <= 14 for shift in shifts), "fraction bits out of range")
+        n = 18 * (p + 1) + 9 * p
+        words = n + p + 1
+        shapes = {
+            "first": (hidden, 2 * words),
+            "second": (hidden, hidden),
+            "last": (3 * components, hidden),
+            "linear": (components, n),
+        }
+        weights = {name: _unfold(take(f"{name}.{p}", shape), 2**15 - 1) for name, shape in shapes.items()}
+        biases = {
+            name: _unfold(take(f"{name}.bias.{p}", (1, shapes[name][0])), 2**21)[0]
+            for name in ("first", "second", "last")
+        }
+        network = Network(components, dict(zip(LAYERS, shifts, strict=True)), weights, biases)
+        _check_sums(network)
+        networks.append(network)
+    must(not left, "there are other tensors")
+    return Photo(identity, networks)
+
+
+def _check_sums(network: Network) -> None:
+    """No sum may leave 32 bits."""
+    for name, unit in LAYERS.items():
+        w, shift = np.abs(network.weights[name]), network.shifts[name]
+        if name in ("first", "linear"):
+            most = (
+                np.tile([2048, 1024], w.shape[1])[: w.shape[1]]
+                if name == "first"
+                else np.full(w.shape[1], 2048)
+            )
+        else:
+            most = np.full(w.shape[1], 16383 * (2 if name == "last" else 1))
+        bias = np.abs(network.biases.get(name, np.zeros(len(w), np.int64))) << (shift + unit - 12)
+        must(
+            int(((w * most).sum(1) + bias).max()) + (1 << shift) < 2**31, f"the sums of {name} could overflow"
+        )
+
+
+def decode_photo(payload: bytes, model: Photo, dtype: int, shape: tuple[int, ...]) -> Matrix:
+    """Return the samples of an image, in order."""
+    must(len(shape) in (2, 3) and (len(shape) == 2 or shape[2] <= 4), "the signal is no image")
+    must(DTYPES[dtype] in ("u1", "u2", "?"), "the signal's dtype is not one of an image")
+    height, width, channels = (*shape, 1)[:3]
+    must(height * width * channels <= 2**18 * len(payload), "the payload is too short for the image")
+    reader = Reader(payload)
+    form = reader.unsigned(1)
+    if form == 1:
+        return _decode_png(reader.take(reader.left), DTYPES[dtype], height, width, channels, len(shape))
+    must(form == 0, "an unknown form")
+    side = reader.varint(1024, least=1)
+    rows, columns = -(-height // side), -(-width // side)
+    must(rows * columns * 5 <= reader.left, "the table of tiles is cut off")
+    table = [(reader.varint(), reader.take(4)) for _ in range(rows * columns)]
+    out = np.zeros((height, width, channels), np.int64)
+    for number, (length, checksum) in enumerate(table):
+        row, column = divmod(number, columns)
+        top, bottom = row * height // rows, (row + 1) * height // rows
+        left, right = column * width // columns, (column + 1) * width // columns
+        tile = _decode_tile(reader.take(length), model, DTYPES[dtype], (bottom - top, right - left, channels))
+        crc = zlib.crc32(sample_string(tile.reshape(1, -1), dtype)).to_bytes(4, "little")
+        must(crc == checksum, "the CRC-32 of a tile is wrong")
+        out[top:bottom, left:right] = tile
+    reader.finish()
+    return out.reshape(1, -1)
+
+
+def _decode_tile(record: bytes, model: Photo, dtype: str, shape: tuple[int, int, int]) -> Matrix:
+    height, width, channels = shape
+    reader, out = Reader(record), np.zeros(shape, np.int64)
+    colour = channels >= 3 and len(model.networks) == 3
+    groups = [[1, 0, 2], *([c] for c in range(3, channels))] if colour else [[c] for c in range(channels)]
+    for group in groups:
+        method = reader.unsigned(1)
+        if method == 0:
+            out[:, :, group] = [reader.unsigned(2 if dtype == "u2" else 1) for _ in group]
+            must(dtype != "?" or int(out[:, :, group].max()) <= 1, "no bool")
+        elif method in (1, 2):
+            must(dtype == "u1", "networks code 8 bits")
+            lengths = [reader.varint() for _ in range(1 if method == 1 else 8)]
+            streams = [_Coder(reader.take(length)) for length in lengths]
+            planes: list[Matrix] = []
+            for p in range(len(group)):
+                planes.append(_decode_plane(model.networks[p], p, planes, streams, height, width))
+                out[:, :, group[p]] = planes[p]
+            must(all(stream.empty for stream in streams), "a coder does not end empty")
+        elif method == 3:
+            data = Reader(reader.take(reader.varint()))
+            out[:, :, group] = _decode_differences(data, dtype, height, width, len(group))
+        else:
+            must(method == 4, "an unknown method")
+            size = height * width * len(group)
+            raw = _inflate(reader.take(reader.varint()), size * (2 if dtype == "u2" else 1))
+            samples = np.frombuffer(raw, "<u2" if dtype == "u2" else "u1").astype(np.int64)
+            must(dtype != "?" or int(samples.max()) <= 1, "no bool")
+            out[:, :, group] = samples.reshape(height, width, len(group))
+    reader.finish()
+    return out
+
+
+def _decode_differences(data: Reader, dtype: str, height: int, width: int, planes: int) -> Matrix:
+    depth = {"?": 1, "u1": 8, "u2": 16}[dtype]
+    way = data.unsigned(1)
+    must(way <= (7 if planes > 1 else 3), "an unknown way to take differences")
+    d = read_tensor(data.take(data.left), planes * height, width).astype(np.int64)
+    must(int(d.max()) < 1 << depth, "a difference is out of range")
+    d = np.where(d % 2, -(d + 1) // 2, d // 2).reshape(planes, height, width)
+    if way & 2:
+        for y in range(1, height):
+            d[:, y] += d[:, y - 1]
+    if way & 1:
+        for x in range(1, width):
+            d[:, :, x] += d[:, :, x - 1]
+    if way & 4:
+        d[1:] += d[0]
+    found: Matrix = (d % (1 << depth)).transpose(1, 2, 0)
+    return found
+
+
+class _Coder:
+    """The decoder of section 4."""
+
+    def __init__(self, data: bytes) -> None:
+        must(not data or data[-1] != 0, "the last byte of a coder is 0")
+        head = len(data) if len(data) <= 8 else (len(data) - 1) % 4 + 5
+        self.state = int.from_bytes(data[len(data) - head :], "little")
+        self.words = [data[i : i + 4] for i in range(0, len(data) - head, 4)]
+
+    @property
+    def empty(self) -> bool:
+        return self.state == 0 and not self.words
+
+    def decode(self, starts: Matrix) -> int:
+        """Return the symbol whose interval [starts[x], starts[x + 1]) is the next."""
+        target = self.state % 2**24
+        symbol = int(np.searchsorted(starts, target, side="right")) - 1
+        start, size = int(starts[symbol]), int(starts[symbol + 1] - starts[symbol])
+        self.state = (self.state >> 24) * size + target - start
+        if self.state < 2**32 and self.words:
+            self.state = self.state << 32 | int.from_bytes(self.words.pop(), "little")
+        return symbol
+
+
+class _Plane:
+    """A plane with what lies around it."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self.values = np.zeros((height, width), np.int64)
+
+    def at(self, y: int, x: int) -> int:
+        if y >= self.height:
+            y, outside = self.height, True
+        else:
+            outside = False
+        if x < 0:
+            return int(self.values[y - 1, 0]) if y > 0 else 128
+        if y < 0:
+            return 128
+        return int(self.values[y - 1 if outside else y, min(x, self.width - 1)])
+
+
+def _median_edge(west: int, north: int, northwest: int) -> int:
+    return sorted((west, north, west + north - northwest))[1]
+
+
+def _decode_plane(
+    network: Network, p: int, finished: list[Matrix], streams: list[_Coder], height: int, width: int
+) -> Matrix:
+    own = _Plane(height, width)
+    others = []
+    for values in finished:
+        others.append(_Plane(height, width))
+        others[-1].values = values
+    for t in range(width + 3 * (height - 1)):
+        for y in range(height):
+            x = t - 3 * y
+            if 0 <= x < width:
+                starts = _mixture(network, p, own, others, y, x)
+                own.values[y, x] = streams[y % len(streams)].decode(starts)
+    return own.values
+
+
+def _log(x: Real) -> Matrix:
+    found: Matrix = (np.asarray(x, F).view(np.int32).astype(np.int64) >> 16) - (127 << 7)
+    return found
+
+
+def _power(x: Real) -> Real:
+    n = np.floor(x)
+    f = (x - n).astype(F)
+    p = f * POWER[0]
+    for c in POWER[1:-1]:
+        p = (p + c) * f
+    p = np.minimum(p + POWER[-1], F(2))
+    return (p.view(np.int32) + (n.astype(np.int32) << 23)).view(F)
+
+
+def _mixture(network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int) -> Matrix:
+    """Return where the interval of each value starts, and 2^24."""
+
+    def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
+        """Add the differences of a kind of neighbours; return its prediction."""
+        values = [one.at(y + dy, x + dx) - (to.at(y + dy, x + dx) if to else 0) for dy, dx in places]
+        centre = _median_edge(*(values[i] for i in marks))
+        found = [v - centre for v in values]
+        d.extend(found)
+        sums.append(4 + sum(abs(found[i]) for i in (NEAR if places is OWN else range(9))))
+        return centre
+
+    d: list[int] = []
+    sums: list[int] = []
+    predictions = [kind(own, other, OWN, (0, 6, 5)) + other.at(y, x) for other in others]
+    predictions.append(kind(own, None, OWN, (0, 6, 5)))
+    prediction = predictions[0]
+    for q, other in enumerate(others):
+        kind(other, others[0] if q else None, FINISHED, (1, 4, 3))
+    gain = F(1024) / F(sums[0])
+    z = np.clip(np.array(d, F) * gain, F(-2048), F(2048)).astype(np.int64)
+    sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))
+    logs = _log(np.array(sums, F)) - (6 << 7)
+    inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, np.zeros(len(logs) % 2, np.int64)])
+    w, s = network.weights, network.shifts
+
+    def total(name: str, v: Matrix) -> Matrix:
+        return w[name] @ v + (network.biases[name] << (s[name] + LAYERS[name] - 12))
+
+    down = s["first"] - 1
+    h = np.clip((total("first", inputs) + (1 << down >> 1)) >> down, 0, 16383)
+    h = h + np.clip((total("second", h) + (1 << s["second"] >> 1)) >> s["second"], 0, 16383)
+    unit, linear_unit = F(2.0 ** -(s["last"] + 8)), F(2.0 ** -(s["linear"] + 7))
+    logits, means, scales = (total("last", h).astype(F) * unit).reshape(3, -1)
+    activity = F(sums[0]) * F(0.125)
+    weights = _power(np.maximum(logits - max(F(-1024), logits.max()), F(-64)))
+    sum_of = F(0)
+    for weight in weights:
+        sum_of += weight
+    weights = weights * (F(1) / sum_of)
+    means = (means + (w["linear"] @ z).astype(F) * linear_unit) * activity + F(prediction)
+    means = np.clip(means, F(-512), F(768))
+    inverses = _power(np.clip(scales, F(-9), F(7))) * (F(1) / activity)
+    edges = np.arange(256).astype(F) - F(0.5)
+    cdf = np.zeros(256, F)
+    for weight, mean, inverse in zip(weights, means, inverses, strict=True):
+        v = np.clip((mean - edges) * inverse, F(-40), F(40))
+        cdf += weight * (F(1) / (_power(v) + F(1)))
+    starts = (np.minimum(cdf, F(1)) * F(2**24 - 256)).astype(np.int64) + np.arange(256)
+    starts[0] = 0
+    return np.append(starts, 2**24)
+
+
+def _inflate(data: bytes, length: int) -> bytes:
+    inflate = zlib.decompressobj()
+    try:
+        raw = inflate.decompress(data)
+    except zlib.error as error:
+        raise Refused("no zlib stream") from error
+    must(inflate.eof and not inflate.unused_data and len(raw) == length, "a zlib stream of another length")
+    return raw
+
+
+def _decode_png(data: bytes, dtype: str, height: int, width: int, channels: int, rank: int) -> Matrix:
+    """Undo the filters of PNG (ISO/IEC 15948, clause 9)."""
+    held = (dtype == "u1" and (rank == 2 or channels in (2, 3, 4))) or (rank == 2 and dtype in ("?", "u2"))
+    must(held, "no PNG holds such samples")
+    depth = {"?": 1, "u1": 8, "u2": 16}[dtype]
+    length, back = (width * channels * depth + 7) // 8, max(1, channels * depth // 8)
+    raw = _inflate(data, height * (length + 1))
+    above = np.zeros(length + back, np.int64)
+    rows = []
+    for y in range(height):
+        line = raw[y * (length + 1) : (y + 1) * (length + 1)]
+        must(line[0] <= 4, "an unknown filter")
+        row = np.zeros(length + back, np.int64)
+        for i, value in enumerate(line[1:], back):
+            a, b, c = int(row[i - back]), int(above[i]), int(above[i - back])
+            row[i] = (value + _png_prediction(line[0], a, b, c)) % 256
+        rows.append(row[back:].astype(np.uint8))
+        above = row
+    plain: NDArray[Any] = np.array(rows)
+    if depth == 1:
+        plain = np.unpackbits(plain, axis=1)[:, :width]
+    elif depth == 16:
+        plain = plain.view(">u2")
+    return plain.astype(np.int64).reshape(1, -1)
+
+
+def _png_prediction(kind: int, a: int, b: int, c: int) -> int:
+    if kind == 4:
+        p = a + b - c
+        return min((a, b, c), key=lambda v: abs(p - v))
+    return (0, a, b, (a + b) // 2)[kind]
