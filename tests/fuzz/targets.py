@@ -326,7 +326,7 @@ def record_seeds() -> list[bytes]:
     seeds = []
     for aims, step in (([0, 0, 0], 0.0), ([1, 0, 2], 0.1), ([1, 0, 2], 3.0)):
         given = [
-            (np.frombuffer(array.tobytes(), np.uint8), *spec.layout, aim)
+            (np.frombuffer(array.tobytes(), np.uint8), *spec.layout, aim, 0)
             for array, spec, aim in zip(WEIGHTS.values(), SPECS, aims, strict=True)
         ]
         parameters, stored, blocks, _ = coder.coder().encode(given, step, 1e-3, 3, 0.25, False, 1, "")

@@ -70,6 +70,7 @@ class WeightCoder {
         std::vector<Array1<uint8_t>> kept;
         for (const nb::handle h : tensors) {
             const nb::tuple t = nb::cast<nb::tuple>(h);
+            if (t.size() != 9) throw std::invalid_argument("a tensor is a tuple of nine");
             kept.push_back(nb::cast<Array1<uint8_t>>(t[0]));
             const TensorType type =
                 type_of(nb::cast<int>(t[1]), nb::cast<int>(t[2]), nb::cast<bool>(t[3]), nb::cast<bool>(t[4]));
