@@ -2,10 +2,17 @@
 
 from importlib.util import find_spec
 
-TORCH = ("batches", "encoding", "finishing", "inference", "learning", "network", "posterior", "training")
+TORCH = {
+    "photo": ("network", "pool", "quantise", "training"),
+    "recombiner": (
+        *("batches", "encoding", "finishing", "inference", "learning", "network", "posterior"),
+        *("resuming", "training", "transform"),
+    ),
+    "weights": ("calibration",),
+}
 
-collect_ignore = [] if find_spec("torch") else [f"neuralcodec/recombiner/{name}.py" for name in TORCH]
+collect_ignore = []
 if not find_spec("torch"):
-    collect_ignore += ["neuralcodec/weights/calibration.py"]
+    collect_ignore += [f"neuralcodec/{part}/{name}.py" for part, names in TORCH.items() for name in names]
 if not (find_spec("torch") and find_spec("tensorly")):
     collect_ignore += ["neuralcodec/layers", "tests/layers/explicit_kernels.py"]
