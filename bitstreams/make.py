@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from make_models import MODELS
+from make_photos import PHOTOS, photo, settings
 from make_representations import REPRESENTATIONS, waves
 from make_weights import WEIGHTS, make
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from neuralcodec.codec import codec_for
 from neuralcodec.container.archive import ArchiveReader
 from neuralcodec.container.files import BufferSource
 from neuralcodec.container.single import read_single
+from neuralcodec.photo.model import PhotoModel
 from neuralcodec.weights import WeightsReader
 
 HERE = Path(__file__).parent
@@ -221,12 +223,14 @@ def main() -> int:
     if faults := list(_faults(manifest)):
         print(*faults, sep="\n", file=sys.stderr)
         return 1
-    for name in (*MODELS, *REPRESENTATIONS):
+    for name in (*MODELS, *REPRESENTATIONS, "photo"):
         _make_model(name, manifest["models"])
     for seed, name in enumerate(RECIPES):
         _make_file(name, seed, manifest["files"])
     for seed, name in enumerate(LOSSY):
         _make_lossy(name, seed, manifest["files"])
+    for name in PHOTOS:
+        _make_photo(name, manifest["files"])
     for name in WEIGHTS:
         _make_weights(name, manifest.setdefault("weights", {}))
     MANIFEST.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
@@ -251,7 +255,7 @@ def _make_model(name: str, entries: dict[str, Any]) -> None:
     path = f"models/{name}.ncm"
     if path in entries:
         return
-    model = (MODELS[name] if name in MODELS else REPRESENTATIONS[name])()
+    model = {**MODELS, **REPRESENTATIONS, "photo": photo}[name]()
     _write(path, model.to_artifact().to_bytes())
     entries[path] = {"identity": model.identity.hex(), "sha256": _sha256((HERE / path).read_bytes())}
 
@@ -304,6 +308,28 @@ def _make_lossy(name: str, seed: int, entries: dict[str, Any]) -> None:
         "archive": archive,
         "model": file,
         "identity": model.identity.hex(),
+    }
+
+
+def _make_photo(name: str, entries: dict[str, Any]) -> None:
+    path, (image, options) = f"{name}.ncz", PHOTOS[name]
+    if path in entries:
+        return
+    file, x = "models/photo.ncm", image()
+    model = PhotoModel.from_artifact(read_artifact(HERE / file))
+    with settings(**options):
+        data = neuralcodec.compress(x, model)
+    _write(path, data)
+    entries[path] = {
+        "sha256": _sha256(data),
+        "samples": _sha256(x.astype(x.dtype.newbyteorder("<")).tobytes()),
+        "mask": None,
+        "shape": list(x.shape),
+        "dtype": x.dtype.name,
+        "archive": False,
+        "model": file,
+        "identity": model.identity.hex(),
+        "metadata": None,
     }
 
 

@@ -45,6 +45,10 @@ def photo(
             "--components", metavar="K", least=4, most=16, help="Logistics in a mixture, a multiple of 4."
         ),
     ] = 8,
+    no_fit: Annotated[
+        bool,
+        option("--no-fit", help="Fit no predictor to an image while it is coded: faster, larger files."),
+    ] = False,
     steps: Annotated[
         int, option("--steps", metavar="N", least=1, help="Mini-batches, for each of the planes.")
     ] = 20_000,
@@ -101,7 +105,7 @@ def photo(
         check_free(checkpoint, force=True)
     _check_numbers(hidden, components, batch, rate)
     training = _training()
-    sizes = training.Sizes(hidden, components)
+    sizes = training.Sizes(hidden, components, fitted=not no_fit)
     recipe = training.Recipe(sizes, steps, batch, rate, variants, validation, seed)
     images = [signal.samples for signal in read_apart(expand(data), 2, grayscale=grayscale)]
     facts = {

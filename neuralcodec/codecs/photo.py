@@ -12,8 +12,8 @@ from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile, EntropyCodingError, UnsupportedInput
 from neuralcodec.photo.context import inputs
 from neuralcodec.photo.model import PhotoModel
-from neuralcodec.photo.payload import MOST_CHANNELS, SIDE, ImageReader, encode_image
-from neuralcodec.photo.tiles import Box, Grid
+from neuralcodec.photo.payload import MOST_CHANNELS, ImageReader, encode_image
+from neuralcodec.photo.tiles import SIDE, Box, Grid
 
 DTYPES = ("bool", "uint8", "uint16")
 

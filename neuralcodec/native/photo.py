@@ -13,8 +13,21 @@ STREAMS = 8
 """Streams of a tile that has several; a small one has 1."""
 
 
+def regressions(image: NDArray[np.uint8], channels: Sequence[int]) -> NDArray[np.int16]:
+    """Return what local least squares tell of each sample: (planes, H, W, 2), both in 1/128.
+
+    First the residual that is predicted, in activities; then the logarithm of the mean squared error.
+
+    Args:
+        image: (H, W, C), with sides up to 4,096.
+        channels: which channels are the planes 0, 1, ...
+    """
+    found: NDArray[np.int16] = _native.photo_regressions(np.ascontiguousarray(image), list(channels), simd())
+    return found
+
+
 class PhotoKernel:
-    """Codes planes of 8-bit tiles (docs/format.md, sections 11.3 to 11.6)."""
+    """Codes planes of 8-bit tiles (docs/format.md, sections 11.3 to 11.7)."""
 
     def __init__(self) -> None:
         self._coder: Any = _native.PhotoCoder()
@@ -24,6 +37,7 @@ class PhotoKernel:
         self,
         hidden: int,
         components: int,
+        fitted: bool,
         shifts: Sequence[int],
         weights: Sequence[NDArray[np.int32]],
         biases: Sequence[NDArray[np.int32]],
@@ -31,7 +45,9 @@ class PhotoKernel:
         """Add the network of the next plane.
 
         Args:
-            hidden, components, shifts: sizes, and fraction bits of the four layers' weights.
+            hidden, components: sizes.
+            fitted: whether it reads what local least squares tell.
+            shifts: fraction bits of the four layers' weights.
             weights: of the layers `first`, `second`, `last` and `linear`, within 16 bits, (outputs, inputs).
             biases: of the first three, with 12 fraction bits.
 
@@ -42,6 +58,7 @@ class PhotoKernel:
             self._coder.add(
                 hidden,
                 components,
+                fitted,
                 list(shifts),
                 *(np.ascontiguousarray(w, np.int16).ravel() for w in weights),
                 *(np.ascontiguousarray(b, np.int32).ravel() for b in biases),

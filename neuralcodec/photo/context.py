@@ -60,19 +60,19 @@ def places_of(plane: int) -> list[tuple[int, int, int]]:
 
 
 def inputs(plane: int) -> int:
-    """Return how many differences the network of a plane reads.
+    """Return how many differences the network of a plane reads: the last is that to the least-squares prediction.
 
     >>> [inputs(plane) for plane in range(PLANES)]
-    [18, 45, 72]
+    [19, 46, 73]
     """
-    return sum(len(places) for _, _, places in kinds(plane))
+    return sum(len(places) for _, _, places in kinds(plane)) + 1
 
 
 def words(plane: int) -> int:
-    """Return how many pairs of inputs a network has: difference and logarithm of each neighbour, then activities.
+    """Return how many pairs of inputs a network has: differences with their logarithms, then those of activities.
 
     >>> [words(plane) for plane in range(PLANES)]
-    [19, 47, 75]
+    [20, 48, 76]
     """
     return inputs(plane) + (len(kinds(plane)) + 1) // 2
 

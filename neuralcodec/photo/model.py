@@ -34,6 +34,8 @@ class Network:
     ----------
     hidden, components
         Units of each hidden layer; logistics in the mixture.
+    fitted
+        Whether it reads what local least squares tell; zeros are in their place if not.
     shifts
         Fraction bits of the weights of each layer of `LAYERS`.
     weights
@@ -46,6 +48,7 @@ class Network:
 
     hidden: int
     components: int
+    fitted: bool
     shifts: tuple[int, int, int, int]
     weights: Mapping[str, Integers]
     biases: Mapping[str, Integers]
@@ -55,7 +58,7 @@ def layer_shapes(plane: int, hidden: int, components: int) -> dict[str, tuple[in
     """Return the shape of each layer's weights.
 
     >>> layer_shapes(0, 64, 8)
-    {'first': (64, 38), 'second': (64, 64), 'last': (24, 64), 'linear': (8, 18)}
+    {'first': (64, 40), 'second': (64, 64), 'last': (24, 64), 'linear': (8, 19)}
     """
     return {
         "first": (hidden, 2 * words(plane)),
@@ -106,6 +109,7 @@ class PhotoModel:
             kernel.add(
                 network.hidden,
                 network.components,
+                network.fitted,
                 network.shifts,
                 weights,
                 [network.biases[name] for name in BIASED],
@@ -117,7 +121,7 @@ class PhotoModel:
         """What a model file of it holds."""
         tensors: dict[str, Tensor] = {}
         for plane, network in enumerate(self.networks):
-            sizes = [network.hidden, network.components, *network.shifts]
+            sizes = [network.hidden, network.components, network.fitted, *network.shifts]
             tensors[f"sizes.{plane}"] = np.array([sizes], np.uint32)
             for name in LAYERS:
                 tensors[f"{name}.{plane}"] = _folded(network.weights[name])
@@ -156,13 +160,15 @@ def _read_network(tensors: dict[str, Tensor], plane: int) -> Network:
         return tensors.pop(name)
 
     sizes = take(f"sizes.{plane}")
-    if sizes.shape != (1, 6):
-        raise InvalidModel(f"the tensor sizes.{plane} is {sizes.shape}, not (1, 6)")
-    hidden, components, *shifts = map(int, sizes[0])
+    if sizes.shape != (1, 7):
+        raise InvalidModel(f"the tensor sizes.{plane} is {sizes.shape}, not (1, 7)")
+    hidden, components, fitted, *shifts = map(int, sizes[0])
+    if fitted > 1:
+        raise InvalidModel(f"the tensor sizes.{plane} tells {fitted} for whether there is a fit, not 0 or 1")
     weights = {name: _unfolded(take(f"{name}.{plane}"), MOST_WEIGHT) for name in LAYERS}
     biases = {name: _unfolded(take(f"{name}.bias.{plane}"), MOST_BIAS)[0] for name in BIASED}
     first, second, last, linear = shifts
-    return Network(hidden, components, (first, second, last, linear), weights, biases)
+    return Network(hidden, components, bool(fitted), (first, second, last, linear), weights, biases)
 
 
 def _folded(values: Integers) -> Tensor:

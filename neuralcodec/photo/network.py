@@ -27,10 +27,13 @@ class Sizes:
         Units of both hidden layers, a multiple of 2.
     components
         Logistics in the mixture.
+    fitted
+        Whether local least squares are read, which adapt to the image as it is coded.
     """
 
     hidden: int = 64
     components: int = 8
+    fitted: bool = True
 
 
 def median_edge(west: Tensor, north: Tensor, northwest: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ def median_edge(west: Tensor, north: Tensor, northwest: Tensor) -> Tensor:
 
 
 def logarithm(x: Tensor) -> Tensor:
-    """Return `log2(x)` of binary32 numbers from 1 up, linear between powers of 2, in 1/128: their bits."""
+    """Return `log2(x)` of positive binary32 numbers, linear between powers of 2, in 1/128: their bits."""
     return (x.view(torch.int32) >> 16) - (127 << 7)
 
 
@@ -51,8 +54,8 @@ class Context:
     Attributes
     ----------
     inputs
-        float32 (N, 2 n + kinds) for n differences: these in activities, the logarithms of their sizes, and the
-        logarithms of the activities of each kind of neighbours; in steps of 1/128.
+        float32 (N, 2 n + kinds + 1) for n differences: these in activities, the logarithms of their sizes, those of
+        the activities of each kind of neighbours, and that of the least-squares error; in steps of 1/128.
     prediction
         int32 (N,).
     activity
@@ -64,8 +67,16 @@ class Context:
     activity: Tensor
 
 
-def context_of(values: Tensor, plane: int) -> Context:
-    """Return the context of samples of a plane, from the samples at all of :func:`places_of`, int32 (N, places)."""
+def context_of(values: Tensor, fitted: Tensor, plane: int) -> Context:
+    """Return the context of samples of a plane.
+
+    Parameters
+    ----------
+    values
+        int32 (N, places): the samples at all of :func:`places_of`.
+    fitted
+        int32 (N, 2): prediction and error of local least squares (:func:`neuralcodec.native.photo.regressions`).
+    """
     at = {place: values[:, i] for i, place in enumerate(places_of(plane))}
     parts, activities, prediction = [], [], None
     for number, (one, to, places) in enumerate(kinds(plane)):
@@ -81,9 +92,10 @@ def context_of(values: Tensor, plane: int) -> Context:
     assert prediction is not None
     gain = 1024.0 / activities[0].to(torch.float32)
     z = (torch.cat(parts, 1).to(torch.float32) * gain[:, None]).clamp(-2048.0, 2048.0).trunc()
+    z = torch.cat([z, fitted[:, :1].to(torch.float32)], 1)
     sizes = logarithm(z.abs() * 0.03125 + 1.0)
     logs = logarithm(torch.stack(activities, 1).to(torch.float32)) - LOG_CENTRE
-    found = torch.cat([z, sizes.to(torch.float32), logs.to(torch.float32)], 1) / 128
+    found = torch.cat([z, sizes.to(torch.float32), logs.to(torch.float32), fitted[:, 1:].to(torch.float32)], 1) / 128
     return Context(found, prediction, activities[0].to(torch.float32) * 0.125)
 
 
@@ -103,7 +115,7 @@ class PlaneNetwork(nn.Module):
         super().__init__()
         self.plane, self.sizes = plane, sizes
         count, hidden, k = inputs(plane), sizes.hidden, sizes.components
-        self.first = nn.Linear(2 * count + len(kinds(plane)), hidden)
+        self.first = nn.Linear(2 * count + len(kinds(plane)) + 1, hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 3 * k)
         self.linear = nn.Linear(count, k, bias=False)
@@ -111,6 +123,7 @@ class PlaneNetwork(nn.Module):
             self.second.weight *= 0.5
             self.last.weight *= 0.2
             self.linear.weight.zero_()
+            self.linear.weight[:, -1] = 0.5 if sizes.fitted else 0.0  # half-way from the median edge to the least squares
             bias = self.last.bias.view(3, k)
             bias[0] = 0.0
             bias[1] = torch.linspace(-0.25, 0.25, k)

@@ -25,7 +25,7 @@ from neuralcodec.photo.fallback import (
     png_holds,
 )
 from neuralcodec.photo.model import PhotoModel
-from neuralcodec.photo.tiles import MOST_SIDE, Box, Grid, boxes_array
+from neuralcodec.photo.tiles import MOST_SIDE, SIDE, Box, Grid, boxes_array
 
 Item = TypeVar("Item")
 
@@ -34,9 +34,6 @@ TILES, PNG = 0, 1
 
 CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED = 0, 1, 2, 3, 4
 """Methods of a tile's channels."""
-
-SIDE = 512
-"""Longest side of the tiles that are written."""
 
 MOST_CHANNELS = 4
 MOST_SAMPLES_PER_BYTE = 2**18

@@ -1,5 +1,6 @@
 """Training photographs: augmented, padded, and sampled in short runs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuralcodec.native.photo import regressions
 from neuralcodec.photo.context import LEFT, ORDER, TOP, padded, places_of
+from neuralcodec.photo.tiles import SIDE, Grid
 
 RUN = 16
 """Neighbouring samples that are drawn together, for the cache's sake."""
@@ -40,6 +43,18 @@ def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     return np.ascontiguousarray(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
 
 
+def _fits(
+    image: NDArray[np.uint8], channels: Sequence[int], shape: tuple[int, ...], fitted: bool
+) -> NDArray[np.int16]:
+    """Return the local least squares of padded planes of a shape, (samples, 2)."""
+    fits = np.zeros((*shape, 2), np.int16)
+    inner = fits[:, TOP : TOP + image.shape[0], LEFT : LEFT + image.shape[1]]
+    grid = Grid(*image.shape[:2], SIDE)
+    for box in (grid[number] for number in range(len(grid) if fitted else 0)):
+        inner[:, *box.slices] = regressions(image[box.slices], channels)
+    return fits.reshape(-1, 2)
+
+
 class Pool:
     """Padded planes of many images in one array, of which runs of samples are drawn.
 
@@ -47,14 +62,16 @@ class Pool:
     ----------
     images
         uint8 arrays (H, W, 3) or (H, W, 1), each at least 2 x 16.
+    fitted
+        Whether local least squares are wanted, tile by tile as in files; they are 0 if not.
     """
 
-    def __init__(self, images: list[NDArray[np.uint8]]) -> None:
-        parts, rows, position = [], [], 0
+    def __init__(self, images: list[NDArray[np.uint8]], *, fitted: bool = True) -> None:
+        parts, rows, fits, position = [], [], [], 0
         for image in images:
-            planes = np.stack(
-                [padded(image[:, :, c]) for c in (ORDER if image.shape[2] == len(ORDER) else (0,))]
-            )
+            channels = ORDER if image.shape[2] == len(ORDER) else (0,)
+            planes = np.stack([padded(image[:, :, c]) for c in channels])
+            fits.append(_fits(image, channels, planes.shape, fitted))
             height, width = image.shape[:2]
             stride = planes.shape[2]
             first = position + (TOP + np.arange(height)) * stride + LEFT
@@ -67,11 +84,12 @@ class Pool:
             parts.append(planes.ravel())
             position += planes.size
         self._samples = torch.from_numpy(np.concatenate(parts))
+        self._fits = torch.from_numpy(np.concatenate(fits))
         self._rows = torch.from_numpy(np.concatenate(rows))
         self._weights = self._rows[:, 1].cumsum(0)
 
-    def draw(self, count: int, plane: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the neighbours (N, places) and the samples (N,) of `count` places, a multiple of `RUN`, int32."""
+    def draw(self, count: int, plane: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what :meth:`at` does, of `count` places, a multiple of `RUN`."""
         at = torch.randint(int(self._weights[-1]), (count // RUN,), generator=generator)
         row = self._rows[torch.searchsorted(self._weights, at, right=True)]
         column = (torch.rand(len(row), generator=generator) * (row[:, 1] - RUN + 1)).long()
@@ -80,11 +98,20 @@ class Pool:
             start.ravel(), row[:, 2].repeat_interleave(RUN), row[:, 3].repeat_interleave(RUN), plane
         )
 
-    def at(self, start: Tensor, stride: Tensor, area: Tensor, plane: int) -> tuple[Tensor, Tensor]:
-        """Return neighbours and samples of places in the first plane, with their rows' strides and planes' areas."""
+    def at(self, start: Tensor, stride: Tensor, area: Tensor, plane: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return neighbours (N, places), fits (N, 2) and samples (N,), int32.
+
+        Parameters
+        ----------
+        start
+            Places in the first plane.
+        stride, area
+            Of their rows and planes.
+        """
+        own = plane * area + start
         places = [of * area + start + dy * stride + dx for of, dy, dx in places_of(plane)]
-        values = self._samples[torch.stack([*places, plane * area + start], 1)].to(torch.int32)
-        return values[:, :-1], values[:, -1]
+        values = self._samples[torch.stack([*places, own], 1)].to(torch.int32)
+        return values[:, :-1], self._fits[own].to(torch.int32), values[:, -1]
 
     def rows(self) -> Tensor:
         """Return (first place, width, stride, area) of every row of every image."""

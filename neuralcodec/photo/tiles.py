@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_SIDE = 1024
+SIDE = 512
+"""Longest side of the tiles that are written."""
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def pool_of(images: list[Image], recipe: Recipe) -> Pool:
     """Return the images and their variants, to draw from."""
     rng = np.random.default_rng(recipe.seed + 1)
     variants = [augmented(image, rng) for _ in range(recipe.variants) for image in images]
-    return Pool([*images, *variants])
+    return Pool([*images, *variants], fitted=recipe.sizes.fitted)
 
 
 class PlaneRun:
@@ -169,9 +169,9 @@ class PlaneRun:
             self.step += 1
         return total / max(1, steps)
 
-    def loss(self, neighbours: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    def loss(self, neighbours: torch.Tensor, fitted: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
         """Return the mean bits of samples after their neighbours."""
-        return code_length(self.network(context_of(neighbours, self.plane)), samples).mean()
+        return code_length(self.network(context_of(neighbours, fitted, self.plane)), samples).mean()
 
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs."""
@@ -279,7 +279,7 @@ def train(
     planes = min(PLANES, learned[0].shape[2])
     kept = Checkpoint(checkpoint, recipe, planes, resume)
     pool = pool_of(learned, recipe)
-    held_out = Pool(others) if others else None
+    held_out = Pool(others, fitted=recipe.sizes.fitted) if others else None
     runs = []
     for plane in range(planes):
         run = PlaneRun(pool, plane, recipe)

@@ -30,6 +30,7 @@ class Network:
     """One plane's network: weights and biases as integers, and fraction bits of the weights."""
 
     components: int
+    fitted: bool
     shifts: dict[str, int]
     weights: dict[str, Matrix]
     biases: dict[str, Matrix]
@@ -63,11 +64,12 @@ def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
     must(planes in (1, 3), "there are neither 1 nor 3 networks")
     networks = []
     for p in range(planes):
-        hidden, components, *shifts = map(int, take(f"sizes.{p}", (1, 6))[0])
+        hidden, components, fitted, *shifts = map(int, take(f"sizes.{p}", (1, 7))[0])
         must(hidden % 4 == 0 and 4 <= hidden <= 128, "hidden units out of range")
         must(components % 4 == 0 and 4 <= components <= 16, "components out of range")
+        must(fitted <= 1, "neither fitted nor not")
         must(all(6 <= shift <= 14 for shift in shifts), "fraction bits out of range")
-        n = 18 * (p + 1) + 9 * p
+        n = 18 * (p + 1) + 9 * p + 1
         words = n + p + 1
         shapes = {
             "first": (hidden, 2 * words),
@@ -80,7 +82,7 @@ def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
             name: _unfold(take(f"{name}.bias.{p}", (1, shapes[name][0])), 2**21)[0]
             for name in ("first", "second", "last")
         }
-        network = Network(components, dict(zip(LAYERS, shifts, strict=True)), weights, biases)
+        network = Network(components, bool(fitted), dict(zip(LAYERS, shifts, strict=True)), weights, biases)
         _check_sums(network)
         networks.append(network)
     must(not left, "there are other tensors")
@@ -240,13 +242,73 @@ def _decode_plane(
     for values in finished:
         others.append(_Plane(height, width))
         others[-1].values = values
+    fit = _Fit(18 + 9 * p + 1)
     for t in range(width + 3 * (height - 1)):
         for y in range(height):
             x = t - 3 * y
             if 0 <= x < width:
-                starts = _mixture(network, p, own, others, y, x)
+                if network.fitted and x % 8 == 0:
+                    fit.start_cell(y, x // 8)
+                starts = _mixture(network, p, own, others, y, x, fit)
                 own.values[y, x] = streams[y % len(streams)].decode(starts)
+                fit.known(y, int(own.values[y, x]) - (others[0].at(y, x) if others else 0))
     return own.values
+
+
+class _Fit:
+    """Local least squares: sums of products by columns of cells, and a solution for each row's cell."""
+
+    def __init__(self, terms: int) -> None:
+        self.n = terms - 1
+        self.sums: dict[int, Real] = {}
+        self.counts: dict[int, Any] = {}
+        self.terms: dict[int, list[list[int]]] = {}
+        self.weights: dict[int, list[Any]] = {}
+        self.spread: dict[int, int] = {}
+        self.last: dict[int, tuple[int, Any]] = {}
+
+    def start_cell(self, y: int, block: int) -> None:
+        zeros = np.zeros((self.n + 1, self.n + 1), F)
+        if block:
+            z = np.array(self.terms[y], np.int64)
+            old, count = self.sums.get(block - 1, zeros), self.counts.get(block - 1, F(0))
+            self.sums[block - 1] = old * F(0.953125) + (z.T @ z).astype(F) * F(2**-14)
+            self.counts[block - 1] = count * F(0.953125) + F(8)
+        self.terms[y] = []
+        s = [self.sums.get(block + i, zeros) for i in range(-2, 3)]
+        c = [self.counts.get(block + i, F(0)) for i in range(-2, 3)]
+        a = (s[0] + s[4]) * F(0.5) + ((s[1] + s[3]) + s[2])
+        count = (c[0] + c[4]) * F(0.5) + ((c[1] + c[3]) + c[2])
+        inverse = []
+        for i in range(self.n):
+            inverse.append(F(1) / max(a[i, i] + F(4), F(2)))
+            for k in range(i + 1, self.n + 1):
+                a[k, k:] -= a[i, k] * inverse[i] * a[i, k:]
+        w = [F(0)] * self.n
+        for i in reversed(range(self.n)):
+            lanes = [F(0)] * 8
+            for j in range(i + 1, self.n):
+                lanes[j % 8] += a[i, j] * w[j]
+            even, odd = ((lanes[b] + lanes[b + 4]) + (lanes[b + 2] + lanes[b + 6]) for b in (0, 1))
+            w[i] = np.clip((a[i, self.n] - (even + odd)) * inverse[i], F(-64), F(64))
+        self.weights[y] = w
+        error = max(a[self.n, self.n], F(0))
+        self.spread[y] = int(np.clip(_log((error + F(1)) / (count + F(1))), -1024, 1024))
+
+    def predict(self, y: int, z: list[int], prediction: int, gain: Any) -> int:
+        """Return the prediction of what follows `z`."""
+        total = F(0)
+        for w, value in zip(self.weights[y], z, strict=True):
+            total += w * F(value)
+        self.terms[y].append(z)
+        self.last[y] = prediction, gain
+        return int(np.clip(total, F(-2048), F(2048)))
+
+    def known(self, y: int, value: int) -> None:
+        """Take note of a sample."""
+        if y in self.last:
+            prediction, gain = self.last[y]
+            self.terms[y][-1].append(int(np.clip(F(value - prediction) * gain, F(-512), F(512))))
 
 
 def _log(x: Real) -> Matrix:
@@ -264,7 +326,9 @@ def _power(x: Real) -> Real:
     return (p.view(np.int32) + (n.astype(np.int32) << 23)).view(F)
 
 
-def _mixture(network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int) -> Matrix:
+def _mixture(
+    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit
+) -> Matrix:
     """Return where the interval of each value starts, and 2^24."""
 
     def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
@@ -285,9 +349,15 @@ def _mixture(network: Network, p: int, own: _Plane, others: list[_Plane], y: int
         kind(other, others[0] if q else None, FINISHED, (1, 4, 3))
     gain = F(1024) / F(sums[0])
     z = np.clip(np.array(d, F) * gain, F(-2048), F(2048)).astype(np.int64)
+    fitted, spread = 0, 0
+    if network.fitted:
+        read = [*z[:18], *z[18 * (p + 1) :]]
+        relative = prediction - (others[0].at(y, x) if others else 0)
+        fitted, spread = fit.predict(y, list(map(int, read)), relative, gain), fit.spread[y]
+    z = np.append(z, fitted)
     sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))
     logs = _log(np.array(sums, F)) - (6 << 7)
-    inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, np.zeros(len(logs) % 2, np.int64)])
+    inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, [spread]])
     w, s = network.weights, network.shifts
 
     def total(name: str, v: Matrix) -> Matrix:

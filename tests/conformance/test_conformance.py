@@ -30,7 +30,10 @@ from neuralcodec.native import decode_tensor, encode_tensor
 
 BITSTREAMS = Path(__file__).parents[2] / "bitstreams"
 MANIFEST: dict[str, dict[str, dict[str, Any]]] = json.loads((BITSTREAMS / "manifest.json").read_text())
-SCRIPTS = {"make.py", "make_models.py", "make_representations.py", "make_weights.py", "manifest.json"}
+SCRIPTS = {
+    *("make.py", "make_models.py", "make_photos.py", "make_representations.py", "make_weights.py"),
+    "manifest.json",
+}
 LOSSY = {name: entry for name, entry in MANIFEST["files"].items() if "reconstruction" in entry}
 Array = NDArray[Any]
 goldens = pytest.mark.parametrize("name", sorted(MANIFEST["files"].keys() - LOSSY.keys()))

@@ -52,7 +52,7 @@ int main(int count, char** arguments) {
     for (int p = 0; p < planes; ++p) {
         PhotoArrays a{};
         a.plane = p;
-        a.hidden = int(in.number()), a.components = int(in.number());
+        a.hidden = int(in.number()), a.components = int(in.number()), a.fitted = in.number();
         for (int& shift : a.shifts) shift = int(in.number());
         a.first = in.integers<int16_t>(), a.second = in.integers<int16_t>();
         a.last = in.integers<int16_t>(), a.linear = in.integers<int16_t>();

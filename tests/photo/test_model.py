@@ -40,8 +40,9 @@ def refused(changed: dict[str, NDArray[Any]], words: str) -> None:
         (0, 6, "is .*, not|hidden units are"),
         (0, 132, "is .*, not|hidden units"),
         (1, 20, "is .*, not|components are"),
-        (2, 5, "6 to 14 fraction bits"),
-        (5, 15, "6 to 14 fraction bits"),
+        (2, 2, "tells 2 for whether there is a fit"),
+        (3, 5, "6 to 14 fraction bits"),
+        (6, 15, "6 to 14 fraction bits"),
     ],
 )
 def test_sizes_out_of_range_are_refused(place: int, value: int, words: str) -> None:

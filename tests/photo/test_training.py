@@ -12,6 +12,7 @@ from photo.tiny_photos import waves
 torch = pytest.importorskip("torch")
 
 from neuralcodec.errors import UnsupportedInput  # noqa: E402
+from neuralcodec.native.photo import regressions  # noqa: E402
 from neuralcodec.photo import payload as payloads  # noqa: E402
 from neuralcodec.photo import training  # noqa: E402
 from neuralcodec.photo.context import padded, places_of  # noqa: E402
@@ -30,9 +31,9 @@ def float_bits(run: PlaneRun, image: NDArray[np.uint8]) -> float:
     rows = pool.rows()
     start = (rows[:, 0, None] + torch.arange(image.shape[1])).ravel()
     stride, area = (rows[:, i].repeat_interleave(image.shape[1]) for i in (2, 3))
-    neighbours, samples = pool.at(start, stride, area, run.plane)
+    neighbours, fitted, samples = pool.at(start, stride, area, run.plane)
     with torch.no_grad():
-        found = code_length(run.network(context_of(neighbours, run.plane)), samples)
+        found = code_length(run.network(context_of(neighbours, fitted, run.plane)), samples)
     return float(found.double().sum())
 
 
@@ -103,11 +104,12 @@ def test_a_pool_draws_samples_with_their_neighbours() -> None:
     rows = pool.rows()
     y, x = 3, 7
     start = rows[y, 0] + x
-    neighbours, sample = pool.at(start[None], rows[y, 2][None], rows[y, 3][None], 2)
+    neighbours, fitted, sample = pool.at(start[None], rows[y, 2][None], rows[y, 3][None], 2)
     planes = [padded(image[:, :, c]) for c in (1, 0, 2)]
     assert int(sample) == image[y, x, 2]
     expected = [planes[of][y + 3 + down, x + 3 + right] for of, down, right in places_of(2)]
     assert neighbours[0].tolist() == expected
+    assert fitted[0].tolist() == regressions(image, (1, 0, 2))[2, y, x].tolist()
 
 
 def test_variants_are_images_of_the_same_kind() -> None:

@@ -21,7 +21,7 @@ def tiny_model(planes: int = 3, hidden: int = 8, components: int = 4, seed: int 
         weights = {name: rng.normal(0, 60, shape).astype(np.int32) for name, shape in shapes.items()}
         weights["linear"] //= 4
         biases = {name: rng.normal(0, 2000, shapes[name][0]).astype(np.int32) for name in BIASED}
-        networks.append(Network(hidden, components, SHIFTS, weights, biases))
+        networks.append(Network(hidden, components, plane != 1, SHIFTS, weights, biases))
     return PhotoModel(networks, {"name": "tiny"})
 
 

@@ -33,13 +33,14 @@ class PhotoCoder {
     PhotoCoder& operator=(const PhotoCoder&) = delete;
 
     // For each plane in order: (hidden, components), shifts, and the arrays of PhotoArrays.
-    void add(int hidden, int components, const std::vector<int>& shifts, Array1<int16_t> first,
+    void add(int hidden, int components, bool fitted, const std::vector<int>& shifts, Array1<int16_t> first,
              Array1<int16_t> second, Array1<int16_t> last, Array1<int16_t> linear, Array1<int32_t> first_bias,
              Array1<int32_t> second_bias, Array1<int32_t> last_bias) {
         if (shifts.size() != 4) throw std::invalid_argument("there are 4 shifts");
         networks_.push_back(photo_network({int(networks_.size()),
                                            hidden,
                                            components,
+                                           fitted,
                                            {shifts[0], shifts[1], shifts[2], shifts[3]},
                                            copied(first),
                                            copied(second),
@@ -145,17 +146,37 @@ class PhotoCoder {
     std::vector<PhotoNetwork> networks_;
 };
 
+// What networks learn from beside the samples: of each channel in the order given, (height, width, 2).
+nb::object regressions(Image image, const std::vector<int>& channels, const std::string& simd) {
+    const size_t height = image.shape(0), width = image.shape(1), depth = image.shape(2);
+    const size_t planes = channels.size();
+    check_side(int64_t(height)), check_side(int64_t(width));
+    if (planes < 1 || planes > size_t(kPhotoPlanes)) throw std::invalid_argument("there are 1 to 3 planes");
+    std::vector<PhotoSource> sources;
+    for (int c : channels) {
+        if (c < 0 || size_t(c) >= depth) throw std::invalid_argument("no such channel");
+        sources.push_back({image.data() + c, ptrdiff_t(depth), ptrdiff_t(width * depth)});
+    }
+    std::unique_ptr<int16_t[]> out(new int16_t[planes * height * width * 2]);
+    {
+        nb::gil_scoped_release release;
+        photo_regressions(sources, int(width), int(height), out.get(), photo_kernels(simd));
+    }
+    return new_array(out.release(), {planes, height, width, 2});
+}
+
 }  // namespace
 
 void bind_photo(nb::module_& m) {
     using namespace nb::literals;
     nb::class_<PhotoCoder>(m, "PhotoCoder")
         .def(nb::init<>())
-        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "shifts"_a, "first"_a, "second"_a, "last"_a,
+        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "shifts"_a, "first"_a, "second"_a, "last"_a,
              "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a)
         .def("encode", &PhotoCoder::encode, "image"_a, "channels"_a, "boxes"_a, "streams"_a, "threads"_a,
              "simd"_a)
         .def("decode", &PhotoCoder::decode, "tiles"_a, "sizes"_a, "planes"_a, "threads"_a, "simd"_a);
+    m.def("photo_regressions", &regressions, "image"_a, "channels"_a, "simd"_a);
 }
 
 }  // namespace neuralcodec

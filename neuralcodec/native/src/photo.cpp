@@ -60,12 +60,23 @@ class Tile {
         samples_.reset(new uint8_t[size * count]);
         std::memset(samples_.get(), 128, size * count);
         for (size_t p = 0; p < count; ++p) planes.push_back({samples_.get() + p * size, width, height});
-        scratch_.reset(new uint8_t[kernels.scratch_bytes + 64]);
+        const size_t network = (kernels.network_bytes + 63) / 64 * 64;
+        scratch_.reset(new uint8_t[network + kernels.regression_bytes(width, height) + 64]);
         const auto address = reinterpret_cast<uintptr_t>(scratch_.get());
-        scratch = scratch_.get() + (64 - address % 64) % 64;
+        uint8_t* aligned = scratch_.get() + (64 - address % 64) % 64;
+        scratch = {aligned, aligned + network};
+    }
+    void fill(size_t plane, const PhotoSource& source) const {
+        const PhotoPlane& own = planes[plane];
+        for (int y = 0; y < own.height; ++y)
+            for (int x = 0; x < own.width; ++x) {
+                const uint8_t value = source.data[y * source.row + x * source.pixel];
+                *own.at(x, y) = value;
+                own.surround(x, y, value);
+            }
     }
     std::vector<PhotoPlane> planes;
-    void* scratch;
+    PhotoScratch scratch;
 
   private:
     std::unique_ptr<uint8_t[]> samples_, scratch_;
@@ -110,7 +121,7 @@ PhotoNetwork photo_network(const PhotoArrays& a) {
     if (a.components < 4 || a.components > kPhotoMostComponents || a.components % 4)
         refuse("components are a multiple of 4, 4 to " + std::to_string(kPhotoMostComponents));
     const int n = photo_words(a.plane), h = a.hidden, k = a.components;
-    PhotoNetwork out{a.plane, h, k, {}, {}, {}, {}, {}};
+    PhotoNetwork out{a.plane, h, k, a.fitted, {}, {}, {}, {}, {}};
     out.first = make_layer(out, "first", a.first, a.first_bias, h, n, a.shifts[0], 7, kMostDifference,
                            kMostLogarithm);
     out.second = make_layer(out, "second", a.second, a.second_bias, h, h / 2, a.shifts[1], 8, kMostActivation,
@@ -136,18 +147,24 @@ std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetw
         at += sizes[s] * sources.size();
     }
     for (size_t p = 0; p < sources.size(); ++p) {
-        for (int y = 0; y < height; ++y)
-            for (int x = 0; x < width; ++x) {
-                const uint8_t value = sources[p].data[y * sources[p].row + x * sources[p].pixel];
-                *tile.planes[p].at(x, y) = value;
-                tile.planes[p].surround(x, y, value);
-            }
+        tile.fill(p, sources[p]);
         kernels.intervals(*networks[p], tile.planes.data(), streams, next, tile.scratch);
     }
     std::vector<std::vector<uint8_t>> out;
     for (size_t s = 0; s < size_t(streams); ++s)
         out.push_back(stream_bytes(starts[s], size_t(next[s] - starts[s])));
     return out;
+}
+
+void photo_regressions(const std::vector<PhotoSource>& sources, int width, int height, int16_t* out,
+                       const PhotoKernels& kernels) {
+    const FloatState state;
+    const Tile tile(sources.size(), width, height, kernels);
+    for (size_t p = 0; p < sources.size(); ++p) {
+        tile.fill(p, sources[p]);
+        kernels.regressions(tile.planes.data(), int(p), out, tile.scratch);
+        out += 2 * size_t(width) * size_t(height);
+    }
 }
 
 bool photo_decode(const std::vector<const PhotoNetwork*>& networks, int width, int height,

@@ -19,13 +19,22 @@ constexpr int kPhotoLevels = 256;
 constexpr int kPhotoMostHidden = 128, kPhotoMostComponents = 16;
 constexpr int kPhotoMostSide = 4096;  // of a tile
 
-// Differences that the network of a plane reads: of its neighbours relative to each finished plane, of these
-// alone, and of those in finished planes.
-constexpr int photo_inputs(int plane) {
-    return kPhotoOwn * (plane + 1) + plane * kPhotoFinished;
+constexpr int kPhotoCell = 8;  // samples of a row that share a least-squares predictor
+
+// Differences that this reads: of a plane's neighbours relative to the first finished plane, if there is one, and
+// of those in finished planes.
+constexpr int photo_regressors(int plane) {
+    return kPhotoOwn + plane * kPhotoFinished;
 }
 
-// Pairs of inputs: of each difference, and the logarithms of activities, one for each kind of neighbours.
+// Differences that the network of a plane reads: of its neighbours relative to each finished plane, of these
+// alone, of those in finished planes, and that to the least-squares prediction.
+constexpr int photo_inputs(int plane) {
+    return kPhotoOwn * (plane + 1) + plane * kPhotoFinished + 1;
+}
+
+// Pairs of inputs: of each difference, and the logarithms of activities, one for each kind of neighbours,
+// with that of the least-squares error.
 constexpr int photo_words(int plane) {
     return photo_inputs(plane) + plane + 1;
 }
@@ -39,6 +48,7 @@ struct PhotoLayer {
 
 struct PhotoNetwork {
     int plane, hidden, components;
+    bool fitted;  // it reads what local least squares tell; else zeros in their place
     PhotoLayer first, second, last, linear;
     std::vector<std::unique_ptr<int32_t[]>> storage;  // what the layers point to
 };
@@ -81,16 +91,25 @@ struct PhotoInterval {
     uint32_t start, size;
 };
 
+// Memory of a kernel, aligned to 64.
+struct PhotoScratch {
+    void* network;
+    void* regression;
+};
+
 struct PhotoKernels {
     const char* name;
     // Intervals of all samples of a plane, those before it being finished; stream s (of 1 or 8) goes to
     // intervals[s], in the order in which it is decoded, and the pointer moves on.
     void (*intervals)(const PhotoNetwork&, const PhotoPlane* planes, int streams, PhotoInterval** intervals,
-                      void* scratch);
+                      const PhotoScratch&);
     // Decodes planes one after the other; false if a stream is not canonical or does not end empty.
     bool (*decode)(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
-                   const uint8_t* const* bytes, const size_t* lengths, void* scratch);
-    size_t scratch_bytes;  // to be aligned to 64
+                   const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch&);
+    // The least-squares prediction of each sample of a plane and the logarithm of its error: (height, width, 2).
+    void (*regressions)(const PhotoPlane* planes, int plane, int16_t* out, const PhotoScratch&);
+    size_t network_bytes;
+    size_t (*regression_bytes)(int width, int height);
 };
 
 extern const PhotoKernels photo_scalar;
@@ -103,6 +122,7 @@ const PhotoKernels& photo_kernels(const std::string& forced);
 // leave 32 bits, or a size is out of range.
 struct PhotoArrays {
     int plane, hidden, components;
+    bool fitted;
     int shifts[4];  // first, second, last, linear
     std::vector<int16_t> first, second, last, linear;
     std::vector<int32_t> first_bias, second_bias, last_bias;  // in 2^-12
@@ -117,6 +137,8 @@ struct PhotoSource {
 std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetwork*>&,
                                                const std::vector<PhotoSource>&, int width, int height,
                                                int streams, const PhotoKernels&);
+// What networks learn from beside the samples themselves: (planes, height, width, 2).
+void photo_regressions(const std::vector<PhotoSource>&, int width, int height, int16_t* out, const PhotoKernels&);
 bool photo_decode(const std::vector<const PhotoNetwork*>&, int width, int height,
                   const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, uint8_t* out,
                   const PhotoKernels&);

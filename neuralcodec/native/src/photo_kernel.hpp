@@ -1,4 +1,4 @@
-// The arithmetic of docs/format.md, sections 11.3 to 11.6, eight rows side by side. Compiled once for each
+// The arithmetic of docs/format.md, sections 11.3 to 11.7, eight rows side by side. Compiled once for each
 // instruction set; everything has internal linkage.
 #pragma once
 
@@ -7,67 +7,16 @@
 
 #include "ans.hpp"
 #include "photo.hpp"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "photo_regression.hpp"
+#include "photo_vectors.hpp"
 
 namespace {
 
 using namespace neuralcodec;
 
-constexpr int kLanes = kPhotoLanes;
-typedef float F8 __attribute__((vector_size(4 * kLanes)));
-typedef int32_t I8 __attribute__((vector_size(4 * kLanes)));
-typedef uint8_t B8 __attribute__((vector_size(kLanes), aligned(1), may_alias));
-
 constexpr int kBatch = 6;  // groups of rows that pass the network together: its buffers stay in cache
 constexpr int kMostWords = photo_words(kPhotoPlanes - 1);
 constexpr int kActivationMost = 16383;
-
-inline F8 real(I8 x) {
-    return __builtin_convertvector(x, F8);
-}
-inline I8 whole(F8 x) {  // towards zero
-    return __builtin_convertvector(x, I8);
-}
-inline F8 least(F8 a, F8 b) {
-    return a < b ? a : b;
-}
-inline F8 most(F8 a, F8 b) {
-    return a > b ? a : b;
-}
-inline I8 least(I8 a, I8 b) {
-    return a < b ? a : b;
-}
-inline I8 most(I8 a, I8 b) {
-    return a > b ? a : b;
-}
-inline F8 splat(float x) {
-    return x - F8{};
-}
-inline I8 splat(int32_t x) {
-    return x - I8{};
-}
-
-// Sum of the products of the two 16-bit halves.
-inline I8 products(I8 a, I8 b) {
-#if defined(__AVX2__)
-    return (I8)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    __m128i x[2], y[2];
-    std::memcpy(x, &a, sizeof x);
-    std::memcpy(y, &b, sizeof y);
-    for (int i = 0; i < 2; ++i) x[i] = _mm_madd_epi16(x[i], y[i]);
-    std::memcpy(&a, x, sizeof x);
-    return a;
-#else
-    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
-#endif
-}
-inline I8 pair(I8 low, I8 high) {
-    return (low & 0xFFFF) | (high << 16);
-}
 
 // ---- the network
 
@@ -174,16 +123,13 @@ inline I8 median_edge(I8 west, I8 north, I8 northwest) {
 inline I8 magnitude(I8 d) {
     return most(d, -d);
 }
-// log2 of numbers from 1 up, linear between powers of 2, in 1/128.
-inline I8 logarithm(F8 x) {
-    I8 bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    return (bits >> 16) - (127 << 7);
-}
-// A difference in activities, and the logarithm of its size, both in 1/128.
-inline I8 input_word(I8 d, F8 gain) {
-    const I8 z = whole(least(most(real(d) * gain, splat(-2048.0f)), splat(2048.0f)));
+// A number of 1/128, and the logarithm of its size.
+inline I8 sized(I8 z) {
     return pair(z, logarithm(real(magnitude(z)) * 0.03125f + 1.0f));
+}
+// A difference in activities, with the logarithm of its size.
+inline I8 input_word(I8 d, F8 gain) {
+    return sized(whole(within(real(d) * gain, 2048.0f)));
 }
 
 // Neighbour values of eight rows at one diagonal.
@@ -233,18 +179,22 @@ inline Neighbours<kPhotoFinished> finished_neighbours(Value value) {
     return n;
 }
 
-inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int g, Scratch& s) {
+inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int g, Scratch& s,
+                        Regression* regression) {
     I8* out = s.inputs + g;
     I8 logs[6] = {};
     int count = 0;
     const Diagonal own(planes[plane], t, row), first(planes[0], t, row);
     F8 gain = {};
+    I8 relative = {};  // prediction in the first kind
     // The first kind of neighbours gives the prediction, and the unit of all differences.
     const auto read = [&](const auto& neighbours, I8 offset) __attribute__((always_inline)) {
         if (count == 0) {
             s.prediction[g] = neighbours.prediction + offset;
             s.activity[g] = neighbours.activity;
             gain = 1024.0f / real(neighbours.activity);
+            relative = neighbours.prediction;
+            if (regression) regression->begin(t, row, neighbours.difference[kWest] + relative);
         }
         neighbours.write(gain, out);
         logs[count++] = neighbours.log_activity();
@@ -263,6 +213,10 @@ inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int
              }),
              I8{});
     }
+    *out = regression ? sized(regression->predict(t, row, s.inputs + g, kBatch, relative, gain)) : I8{};
+    out += kBatch;
+    if (regression) logs[count] = regression->spread(row);
+    ++count;
     for (int i = 0; i < count; i += 2, out += kBatch) *out = pair(logs[i], logs[i + 1]);
 }
 
@@ -345,10 +299,14 @@ inline void wavefront(int width, int height, Use use) {
 }
 
 template <class Code>
-inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, Scratch& s, Code code) {
+inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const PhotoScratch& scratch, Code code) {
     const PhotoPlane& own = planes[n.plane];
+    Scratch& s = *static_cast<Scratch*>(scratch.network);
+    Regression regression(scratch.regression, n.plane, own.width, own.height);
+    if (n.fitted) regression.clear();
     wavefront(own.width, own.height, [&](int t, int group, int groups) {
-        for (int g = 0; g < groups; ++g) read_inputs(planes, n.plane, t, (group + g) * kLanes, g, s);
+        for (int g = 0; g < groups; ++g) 
+            read_inputs(planes, n.plane, t, (group + g) * kLanes, g, s, n.fitted ? &regression : nullptr);
         network(n, s, groups);
         for (int g = 0; g < groups; ++g) {
             const int row = (group + g) * kLanes;
@@ -364,9 +322,9 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, Scratch&
 }
 
 void intervals(const PhotoNetwork& n, const PhotoPlane* planes, int streams, PhotoInterval** out,
-               void* scratch) {
+               const PhotoScratch& scratch) {
     const PhotoPlane& own = planes[n.plane];
-    code_plane(n, planes, *static_cast<Scratch*>(scratch),
+    code_plane(n, planes, scratch,
                [&](const Mixture& mixture, int t, int row, int lane, int stop) {
                    const I8 x = Diagonal(own, t, row)(0, 0);
                    const I8 from = x > 0 ? mixture.start(x) : I8{};
@@ -374,6 +332,28 @@ void intervals(const PhotoNetwork& n, const PhotoPlane* planes, int streams, Pho
                    for (; lane < stop; ++lane)
                        *out[lane % streams]++ = {uint32_t(from[lane]), uint32_t(to[lane] - from[lane])};
                });
+}
+
+// What the regression tells of each sample of a plane: prediction and spread, two numbers of 1/128, in rows.
+void regressions(const PhotoPlane* planes, int plane, int16_t* out, const PhotoScratch& scratch) {
+    const PhotoPlane& own = planes[plane];
+    Scratch& s = *static_cast<Scratch*>(scratch.network);
+    Regression regression(scratch.regression, plane, own.width, own.height);
+    regression.clear();
+    wavefront(own.width, own.height, [&](int t, int group, int groups) {
+        for (int row = group * kLanes; row < (group + groups) * kLanes; row += kLanes) {
+            read_inputs(planes, plane, t, row, 0, s, &regression);
+            const I8 found = s.inputs[(photo_inputs(plane) - 1) * kBatch] << 16 >> 16;
+            const I8 spread = regression.spread(row);
+            for (int lane = 0; lane < kLanes; ++lane) {
+                const int y = row + lane, x = t - kPhotoSlope * y;
+                if (x < 0 || x >= own.width || y >= own.height) continue;
+                int16_t* at = out + 2 * (size_t(y) * size_t(own.width) + size_t(x));
+                at[0] = int16_t(found[lane]);
+                at[1] = int16_t(spread[lane]);
+            }
+        }
+    });
 }
 
 struct Found {
@@ -392,13 +372,13 @@ inline Found search(const Mixture& mixture, I8 target) {
 }
 
 bool decode(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
-            const uint8_t* const* bytes, const size_t* lengths, void* scratch) {
+            const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch& scratch) {
     AnsDecoder coders[kLanes];
     for (int s = 0; s < streams; ++s)
         if (!coders[s].open(bytes[s], lengths[s])) return false;
     for (int p = 0; p < count; ++p) {
         const PhotoPlane& own = planes[p];
-        code_plane(*networks[p], planes, *static_cast<Scratch*>(scratch),
+        code_plane(*networks[p], planes, scratch,
                    [&](const Mixture& mixture, int t, int row, int lane, int stop) {
                        Found found;
                        for (int l = lane; l < stop; ++l) {

@@ -1,0 +1,82 @@
+"""The small model of photographs that golden files are coded with, and images for it; learning needs torch."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.codecs import photo as codec
+from neuralcodec.photo import payload
+from neuralcodec.photo.model import PhotoModel
+
+Array = NDArray[Any]
+
+
+def photo() -> PhotoModel:
+    """Return a model of colour images; two of its networks read the fit."""
+    from neuralcodec.photo.network import Sizes
+    from neuralcodec.photo.training import Recipe, train
+
+    fitted, plain = (
+        train(
+            [textured(96, 80, 3, seed) for seed in range(6)],
+            Recipe(Sizes(8, 4, fitted=fitted), steps=200, batch=2048, variants=0, validation=0),
+            threads=1,
+        ).networks
+        for fitted in (True, False)
+    )
+    return PhotoModel([fitted[0], plain[1], fitted[2]], {"name": "golden-photo"})
+
+
+def textured(height: int, width: int, channels: int, seed: int) -> NDArray[np.uint8]:
+    """Return waves and noise that channels share in part, with an edge, (height, width, channels)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    base = 120 + 50 * np.sin(x / rng.uniform(4, 9) + y / 13) + 40 * (x + 2 * y > width)
+    shared = rng.normal(0, 4, (height, width))
+    own = rng.normal(0, 1.5, (height, width, channels)) + 9 * np.arange(channels)
+    return np.clip((base + shared)[:, :, None] + own, 0, 255).astype(np.uint8)
+
+
+def _gray(height: int, width: int, seed: int) -> Array:
+    return textured(height, width, 1, seed)[:, :, 0]
+
+
+def _deep(image: NDArray[np.uint8]) -> Array:
+    return image.astype(np.uint16) * 257 + np.arange(image.shape[1], dtype=np.uint16).reshape(-1, *image.shape[2:3])
+
+
+def _half_flat(image: NDArray[np.uint8]) -> Array:
+    image[:, : image.shape[1] // 2] = 77
+    return image
+
+
+# The image, then the longest side of tiles and the pixels below which a tile has one stream, where they matter.
+PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
+    "single-photo-colour": (lambda: textured(37, 53, 3, 20), {}),
+    "single-photo-streams": (lambda: textured(29, 45, 3, 21), {"small": 0}),
+    "single-photo-tiles": (lambda: textured(40, 33, 3, 22), {"side": 16}),
+    "single-photo-wide": (lambda: textured(4, 200, 3, 23), {"small": 0}),
+    "single-photo-row": (lambda: textured(1, 90, 3, 24), {}),
+    "single-photo-column": (lambda: textured(90, 1, 3, 25), {}),
+    "single-photo-one": (lambda: textured(1, 1, 3, 26), {}),
+    "single-photo-gray": (lambda: _gray(31, 50, 27), {}),
+    "single-photo-alpha": (lambda: textured(20, 26, 4, 28), {}),
+    "single-photo-two": (lambda: textured(18, 22, 2, 29), {}),
+    "single-photo-flat": (lambda: _half_flat(textured(24, 32, 3, 30)), {"side": 16}),
+    "single-photo-16-bit": (lambda: _deep(_gray(16, 24, 31)), {}),
+    "single-photo-bits": (lambda: _gray(19, 21, 32) > 120, {}),
+    "single-photo-noise": (lambda: np.random.default_rng(33).integers(0, 256, (25, 25, 3), np.uint8), {}),
+}
+
+
+@contextlib.contextmanager
+def settings(*, side: int = payload.SIDE, small: int = payload.SMALL) -> Iterator[None]:
+    """Let the encoder cut images otherwise than it does."""
+    cut = functools.partial(payload.encode_image, side=side)
+    with mock.patch.object(codec, "encode_image", cut), mock.patch.object(payload, "SMALL", small):
+        yield

@@ -1,0 +1,79 @@
+// Eight lanes of floats, of integers, or of 16-bit integers: the same results on every machine. Everything has
+// internal linkage, as it is compiled once for each instruction set.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "photo.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int kLanes = neuralcodec::kPhotoLanes;
+typedef float F8 __attribute__((vector_size(4 * kLanes)));
+typedef int32_t I8 __attribute__((vector_size(4 * kLanes)));
+typedef int16_t H8 __attribute__((vector_size(2 * kLanes)));
+typedef uint8_t B8 __attribute__((vector_size(kLanes), aligned(1), may_alias));
+
+inline F8 real(I8 x) {
+    return __builtin_convertvector(x, F8);
+}
+inline I8 whole(F8 x) {  // towards zero
+    return __builtin_convertvector(x, I8);
+}
+inline H8 narrow(I8 x) {
+    return __builtin_convertvector(x, H8);
+}
+inline F8 least(F8 a, F8 b) {
+    return a < b ? a : b;
+}
+inline F8 most(F8 a, F8 b) {
+    return a > b ? a : b;
+}
+inline I8 least(I8 a, I8 b) {
+    return a < b ? a : b;
+}
+inline I8 most(I8 a, I8 b) {
+    return a > b ? a : b;
+}
+inline F8 splat(float x) {
+    return x - F8{};
+}
+inline I8 splat(int32_t x) {
+    return x - I8{};
+}
+inline F8 within(F8 x, float bound) {
+    return least(most(x, splat(-bound)), splat(bound));
+}
+
+// Sum of the products of the two 16-bit halves.
+inline I8 products(I8 a, I8 b) {
+#if defined(__AVX2__)
+    return (I8)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    __m128i x[2], y[2];
+    std::memcpy(x, &a, sizeof x);
+    std::memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 2; ++i) x[i] = _mm_madd_epi16(x[i], y[i]);
+    std::memcpy(&a, x, sizeof x);
+    return a;
+#else
+    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+inline I8 pair(I8 low, I8 high) {
+    return (low & 0xFFFF) | (high << 16);
+}
+
+// log2 of positive numbers, linear between powers of 2, in 1/128.
+inline I8 logarithm(F8 x) {
+    I8 bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return (bits >> 16) - (127 << 7);
+}
+
+}  // namespace
