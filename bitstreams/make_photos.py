@@ -47,7 +47,9 @@ def _gray(height: int, width: int, seed: int) -> Array:
 
 
 def _deep(image: NDArray[np.uint8]) -> Array:
-    return image.astype(np.uint16) * 257 + np.arange(image.shape[1], dtype=np.uint16).reshape(-1, *image.shape[2:3])
+    return image.astype(np.uint16) * 257 + np.arange(image.shape[1], dtype=np.uint16).reshape(
+        -1, *image.shape[2:3]
+    )
 
 
 def _half_flat(image: NDArray[np.uint8]) -> Array:

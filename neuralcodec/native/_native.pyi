@@ -133,12 +133,15 @@ class WeightCoder:
     ) -> list[tuple[NDArray[Any], int]]: ...
     def models(self, parameters: bytes, tensors: list[tuple[Any, ...]]) -> list[dict[str, Any]]: ...
 
+def photo_regressions(image: NDArray[Any], channels: list[int], simd: str) -> NDArray[Any]: ...
+
 class PhotoCoder:
     def __init__(self) -> None: ...
     def add(
         self,
         hidden: int,
         components: int,
+        fitted: bool,
         shifts: list[int],
         first: NDArray[Any],
         second: NDArray[Any],

@@ -95,7 +95,8 @@ def context_of(values: Tensor, fitted: Tensor, plane: int) -> Context:
     z = torch.cat([z, fitted[:, :1].to(torch.float32)], 1)
     sizes = logarithm(z.abs() * 0.03125 + 1.0)
     logs = logarithm(torch.stack(activities, 1).to(torch.float32)) - LOG_CENTRE
-    found = torch.cat([z, sizes.to(torch.float32), logs.to(torch.float32), fitted[:, 1:].to(torch.float32)], 1) / 128
+    logs = torch.cat([sizes, logs, fitted[:, 1:]], 1).to(torch.float32)
+    found = torch.cat([z, logs], 1) / 128
     return Context(found, prediction, activities[0].to(torch.float32) * 0.125)
 
 
@@ -123,7 +124,12 @@ class PlaneNetwork(nn.Module):
             self.second.weight *= 0.5
             self.last.weight *= 0.2
             self.linear.weight.zero_()
-            self.linear.weight[:, -1] = 0.5 if sizes.fitted else 0.0  # half-way from the median edge to the least squares
+            self.linear.weight[:, -1] = 0.5  # half-way from the median edge to the fit
+            if (
+                not sizes.fitted
+            ):  # these inputs are 0: so should be what they are multiplied by, to cost nothing
+                self.linear.weight[:, -1] = 0.0
+                self.first.weight[:, [count - 1, 2 * count - 1, -1]] = 0.0
             bias = self.last.bias.view(3, k)
             bias[0] = 0.0
             bias[1] = torch.linspace(-0.25, 0.25, k)

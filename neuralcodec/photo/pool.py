@@ -49,7 +49,7 @@ def _fits(
     """Return the local least squares of padded planes of a shape, (samples, 2)."""
     fits = np.zeros((*shape, 2), np.int16)
     inner = fits[:, TOP : TOP + image.shape[0], LEFT : LEFT + image.shape[1]]
-    grid = Grid(*image.shape[:2], SIDE)
+    grid = Grid(image.shape[0], image.shape[1], SIDE)
     for box in (grid[number] for number in range(len(grid) if fitted else 0)):
         inner[:, *box.slices] = regressions(image[box.slices], channels)
     return fits.reshape(-1, 2)

@@ -34,7 +34,9 @@ def quantised(network: PlaneNetwork) -> Network:
             biases[name] = np.rint(bias * 2.0**BIAS_BITS).astype(np.int32)
     first, second, last, linear = shifts
     sizes = network.sizes
-    return Network(sizes.hidden, sizes.components, sizes.fitted, (first, second, last, linear), weights, biases)
+    return Network(
+        sizes.hidden, sizes.components, sizes.fitted, (first, second, last, linear), weights, biases
+    )
 
 
 def _real_layers(network: PlaneNetwork) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -171,8 +171,8 @@ void bind_photo(nb::module_& m) {
     using namespace nb::literals;
     nb::class_<PhotoCoder>(m, "PhotoCoder")
         .def(nb::init<>())
-        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "shifts"_a, "first"_a, "second"_a, "last"_a,
-             "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a)
+        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "shifts"_a, "first"_a,
+             "second"_a, "last"_a, "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a)
         .def("encode", &PhotoCoder::encode, "image"_a, "channels"_a, "boxes"_a, "streams"_a, "threads"_a,
              "simd"_a)
         .def("decode", &PhotoCoder::decode, "tiles"_a, "sizes"_a, "planes"_a, "threads"_a, "simd"_a);

@@ -21,8 +21,8 @@ constexpr int kPhotoMostSide = 4096;  // of a tile
 
 constexpr int kPhotoCell = 8;  // samples of a row that share a least-squares predictor
 
-// Differences that this reads: of a plane's neighbours relative to the first finished plane, if there is one, and
-// of those in finished planes.
+// Differences that this reads: of a plane's neighbours relative to the first finished plane, if there is one,
+// and of those in finished planes.
 constexpr int photo_regressors(int plane) {
     return kPhotoOwn + plane * kPhotoFinished;
 }
@@ -106,7 +106,8 @@ struct PhotoKernels {
     // Decodes planes one after the other; false if a stream is not canonical or does not end empty.
     bool (*decode)(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
                    const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch&);
-    // The least-squares prediction of each sample of a plane and the logarithm of its error: (height, width, 2).
+    // The least-squares prediction of each sample of a plane and the logarithm of its error: (height, width,
+    // 2).
     void (*regressions)(const PhotoPlane* planes, int plane, int16_t* out, const PhotoScratch&);
     size_t network_bytes;
     size_t (*regression_bytes)(int width, int height);
@@ -138,7 +139,8 @@ std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetw
                                                const std::vector<PhotoSource>&, int width, int height,
                                                int streams, const PhotoKernels&);
 // What networks learn from beside the samples themselves: (planes, height, width, 2).
-void photo_regressions(const std::vector<PhotoSource>&, int width, int height, int16_t* out, const PhotoKernels&);
+void photo_regressions(const std::vector<PhotoSource>&, int width, int height, int16_t* out,
+                       const PhotoKernels&);
 bool photo_decode(const std::vector<const PhotoNetwork*>&, int width, int height,
                   const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, uint8_t* out,
                   const PhotoKernels&);

@@ -299,13 +299,14 @@ inline void wavefront(int width, int height, Use use) {
 }
 
 template <class Code>
-inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const PhotoScratch& scratch, Code code) {
+inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const PhotoScratch& scratch,
+                       Code code) {
     const PhotoPlane& own = planes[n.plane];
     Scratch& s = *static_cast<Scratch*>(scratch.network);
     Regression regression(scratch.regression, n.plane, own.width, own.height);
     if (n.fitted) regression.clear();
     wavefront(own.width, own.height, [&](int t, int group, int groups) {
-        for (int g = 0; g < groups; ++g) 
+        for (int g = 0; g < groups; ++g)
             read_inputs(planes, n.plane, t, (group + g) * kLanes, g, s, n.fitted ? &regression : nullptr);
         network(n, s, groups);
         for (int g = 0; g < groups; ++g) {
@@ -324,14 +325,13 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const Ph
 void intervals(const PhotoNetwork& n, const PhotoPlane* planes, int streams, PhotoInterval** out,
                const PhotoScratch& scratch) {
     const PhotoPlane& own = planes[n.plane];
-    code_plane(n, planes, scratch,
-               [&](const Mixture& mixture, int t, int row, int lane, int stop) {
-                   const I8 x = Diagonal(own, t, row)(0, 0);
-                   const I8 from = x > 0 ? mixture.start(x) : I8{};
-                   const I8 to = x < kPhotoLevels - 1 ? mixture.start(x + 1) : splat(int32_t(kTotal));
-                   for (; lane < stop; ++lane)
-                       *out[lane % streams]++ = {uint32_t(from[lane]), uint32_t(to[lane] - from[lane])};
-               });
+    code_plane(n, planes, scratch, [&](const Mixture& mixture, int t, int row, int lane, int stop) {
+        const I8 x = Diagonal(own, t, row)(0, 0);
+        const I8 from = x > 0 ? mixture.start(x) : I8{};
+        const I8 to = x < kPhotoLevels - 1 ? mixture.start(x + 1) : splat(int32_t(kTotal));
+        for (; lane < stop; ++lane)
+            *out[lane % streams]++ = {uint32_t(from[lane]), uint32_t(to[lane] - from[lane])};
+    });
 }
 
 // What the regression tells of each sample of a plane: prediction and spread, two numbers of 1/128, in rows.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #include "photo.hpp"
 #include "photo_vectors.hpp"
@@ -48,6 +49,20 @@ struct NormalEquations {
     F8 a[terms][vectors];
     float inverse[n];
 
+    // Calls use(k, v) for each row k from `first` on, v being its first vector, as a constant.
+    template <class Use, int... v>
+    static void each_row(int first, Use use, std::integer_sequence<int, v...>) {
+        const auto some = [&](auto vector) {
+            const int end = vector * kLanes + kLanes < terms ? vector * kLanes + kLanes : terms;
+            for (int k = first > vector * kLanes ? first : vector * kLanes; k < end; ++k) use(k, vector);
+        };
+        (some(std::integral_constant<int, v>()), ...);
+    }
+    template <class Use>
+    static void each_row(int first, Use use) {
+        each_row(first, use, std::make_integer_sequence<int, vectors>());
+    }
+
     static void accumulate(RegressionBlock& block, const RegressionGroup& group, int lane) {
         alignas(32) int32_t words[kPhotoCell / 2][vectors * kLanes] = {};
         for (int s = 0; s < kPhotoCell; s += 2)
@@ -57,12 +72,13 @@ struct NormalEquations {
         I8 pairs[kPhotoCell / 2][vectors];
         std::memcpy(pairs, words, sizeof words);
         F8* out = block.products;
-        for (int i = 0; i < terms; ++i)
-            for (int v = i / kLanes; v < vectors; ++v, ++out) {
+        each_row(0, [&](int i, auto first) {
+            for (int v = first; v < vectors; ++v, ++out) {
                 I8 sum = {};
                 for (int s = 0; s < kPhotoCell / 2; ++s) sum += products(splat(words[s][i]), pairs[s][v]);
                 *out = *out * kFade + real(sum) * (1.0f / 16384);  // inputs have 7 fraction bits
             }
+        });
         block.count = block.count * kFade + float(kPhotoCell);
     }
 
@@ -83,10 +99,11 @@ struct NormalEquations {
 
     void gather(const RegressionBlock* block) {
         int at = 0;
-        for (int i = 0; i < terms; ++i)
-            for (int v = i / kLanes; v < vectors; ++v, ++at)
+        each_row(0, [&](int i, auto first) {
+            for (int v = first; v < vectors; ++v, ++at)
                 a[i][v] = (block[-2].products[at] + block[2].products[at]) * 0.5f +
                           ((block[-1].products[at] + block[1].products[at]) + block[0].products[at]);
+        });
     }
 
     // Gaussian elimination by the pivots i to i + count - 1.
@@ -95,16 +112,16 @@ struct NormalEquations {
         for (int p = i; p < i + count; ++p) {
             const float pivot = a[p][p / kLanes][p % kLanes] + kRidge;
             inverse[p] = 1.0f / (pivot > kLeastPivot ? pivot : kLeastPivot);
-            for (int k = p + 1; k < i + count; ++k) subtract<1>(p, k);
+            for (int k = p + 1; k < i + count; ++k) subtract<1>(p, k, k / kLanes);
         }
-        for (int k = i + count; k < terms; ++k) subtract<count>(i, k);
+        each_row(i + count, [&](int k, auto first) { subtract<count>(i, k, first); });
     }
     // Take the rows i to i + count - 1, one after the other, off row k.
-    template <int count>
-    void subtract(int i, int k) {
+    template <int count, class First>
+    __attribute__((always_inline)) void subtract(int i, int k, First first) {
         F8 share[count];
-        for (int p = 0; p < count; ++p) share[p] = splat(a[i + p][k / kLanes][k % kLanes] * inverse[i + p]);
-        for (int v = k / kLanes; v < vectors; ++v) {
+        for (int p = 0; p < count; ++p) share[p] = splat(a[i + p][first][k % kLanes] * inverse[i + p]);
+        for (int v = first; v < vectors; ++v) {
             F8 rest = a[k][v];
             for (int p = 0; p < count; ++p) rest -= share[p] * a[i + p][v];
             a[k][v] = rest;
@@ -142,8 +159,8 @@ class Regression {
 
     void clear() { std::memset(groups_, 0, bytes(width_, height_)); }
 
-    // Before the neighbours of diagonal t are read: the targets of the samples before are known, and so is what
-    // a row's new cell is fitted to. `west`: the neighbours (0, -1), in the first kind.
+    // Before the neighbours of diagonal t are read: the targets of the samples before are known, and so is
+    // what a row's new cell is fitted to. `west`: the neighbours (0, -1), in the first kind.
     void begin(int t, int first_row, I8 west) {
         RegressionGroup& group = groups_[first_row / kLanes];
         const F8 target = real(west - group.prediction) * group.gain;

@@ -1,5 +1,5 @@
-// Eight lanes of floats, of integers, or of 16-bit integers: the same results on every machine. Everything has
-// internal linkage, as it is compiled once for each instruction set.
+// Eight lanes of floats, of integers, or of 16-bit integers: the same results on every machine. Everything
+// has internal linkage, as it is compiled once for each instruction set.
 #pragma once
 
 #include <cstdint>
