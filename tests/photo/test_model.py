@@ -85,7 +85,7 @@ def test_networks_read_only_what_comes_before() -> None:
             assert of < plane or (of == plane and (down, right) in OWN)
             # In the order of decoding, t = x + 3 y, what is read comes first.
             assert of < plane or right + 3 * down < 0
-        assert inputs(plane) == sum(len(places) for _, _, places in kinds(plane))
+        assert inputs(plane) == sum(len(places) for _, _, places in kinds(plane)) + 1  # and the fit
         assert inputs(plane) < words(plane) <= inputs(plane) + 3
 
 
