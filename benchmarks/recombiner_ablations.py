@@ -40,7 +40,7 @@ IMAGES, MODEL, BPP = 12, "recombiner-cifar-2", 0.7
 def rate_and_psnr(images: NDArray[np.uint8], model: str | Path) -> dict[str, float]:
     """Bits a pixel of an archive on disk, and the mean PSNR of its images."""
     archive = neuralcodec.compress_many(images, model, preset="fast")
-    error = ((neuralcodec.decompress_many(archive, model).astype(np.float64) - images) ** 2).mean(
+    error = ((neuralcodec.decompress_many(archive, model=model).astype(np.float64) - images) ** 2).mean(
         axis=(1, 2, 3)
     )
     return {

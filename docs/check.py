@@ -10,10 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS = {
-    "layers.md": ("torch", "tensorly"),
-    "weights.md": ("torch",),
-}  # libraries without which the examples of a page are not run
+# Libraries without which the examples of a page are not run.
+NEEDS = {"layers.md": ("torch", "tensorly"), "weights.md": ("torch",)}
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from neuralcodec.evaluation.measure import Measured, Task, failure, measure
 
 _AHEAD = 2  # tasks handed out for each process, so that none waits for the next one
+CLEANING_SECONDS = 5.0  # how long an interrupted run waits for its processes
 DIED = "the process that ran the codec died (a crash, or out of memory)"
 
 Finished = Iterator[tuple[Task, Measured]]
@@ -73,6 +74,8 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        for process in processes:  # which end their commands, and remove their folders
+            process.join(CLEANING_SECONDS)
         raise
     pool.shutdown()
 
