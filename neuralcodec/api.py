@@ -13,7 +13,7 @@ from neuralcodec.codec import Codec, Fields
 from neuralcodec.container.files import PathLike, atomic_file
 from neuralcodec.container.header import Header
 from neuralcodec.container.primitives import IDENTITY_BYTES, Buffer
-from neuralcodec.container.sections import EXIF, ICC, MASK, NAME, pack_mask, pack_name
+from neuralcodec.container.sections import EXIF, ICC, MASK, NAME, PNG, pack_mask, pack_name
 from neuralcodec.container.signal import SignalType
 from neuralcodec.container.single import SingleFile, read_single, write_single
 from neuralcodec.errors import CorruptFile
@@ -62,6 +62,7 @@ def compress(
     name: str | None = None,
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
+    png_form: bytes | None = None,
     quality: float | None = None,
     preset: str | None = None,
 ) -> bytes:
@@ -79,6 +80,8 @@ def compress(
         Decode what was coded and raise :class:`EntropyCodingError` unless it is the same.
     name, icc_profile, exif
         Original file name (its directories are dropped), colour profile and EXIF bytes, kept in the file.
+    png_form
+        Palette, transparency, XMP and depth of a PNG file, as docs/format.md, section 2, lays them out; kept too.
     quality, preset
         For codecs that have them.
 
@@ -97,7 +100,7 @@ def compress(
     samples = one_signal(x)
     codec = codec_with(model)
     check_accepted(codec, samples)
-    sections = {ICC: icc_profile or b"", EXIF: exif or b"", NAME: pack_name(name or "")}
+    sections = {ICC: icc_profile or b"", EXIF: exif or b"", NAME: pack_name(name or ""), PNG: png_form or b""}
     missing = None
     if samples.missing is not None:
         sections[MASK] = pack_mask(samples.missing, samples.kind.shape)

@@ -190,6 +190,9 @@ class Codec(ABC):
         Whether encoding one signal takes so long that it reports how far it is (see :func:`reporting`).
     parts
         Whether an image's payload holds parts that decode alone (:meth:`decode_part`, :meth:`salvage`).
+    keeps_forms
+        Whether indices of palettes, transparent colours and depths of 2 and 4 bits may be coded, as samples with what
+        PNG files say of them besides (else images that have them are refused).
     presets
         Names of the trades of time for rate that :meth:`encode` knows.
     group_limit
@@ -205,6 +208,7 @@ class Codec(ABC):
     masks: ClassVar[bool] = False
     slow: ClassVar[bool] = False
     parts: ClassVar[bool] = False
+    keeps_forms: ClassVar[bool] = False
     presets: ClassVar[tuple[str, ...]] = ()
     group_limit: int = 1
 

@@ -13,7 +13,7 @@ from neuralcodec.container.chunk import Entry
 from neuralcodec.container.files import PathLike, Source, open_source
 from neuralcodec.container.header import ARCHIVE, MAGIC, Header
 from neuralcodec.container.primitives import VERSION, Buffer
-from neuralcodec.container.sections import EXIF, ICC, NAME, label, unpack_name
+from neuralcodec.container.sections import EXIF, ICC, NAME, PNG, label, unpack_name
 from neuralcodec.container.signal import SignalType
 from neuralcodec.container.single import SingleFile, read_single
 from neuralcodec.errors import NeuralCodecError, UnknownModel, naming
@@ -49,8 +49,8 @@ class Info:
         Stored bytes of each optional section, by its name, over the whole file.
     names
         File name of each signal, None where it has none; () if there are no names at all.
-    icc_profile, exif
-        Of a single file.
+    icc_profile, exif, png_form
+        Of a single file (`png_form` as for :func:`neuralcodec.compress`).
     group
         Signals that share a coder, in an archive.
     chunks
@@ -76,6 +76,7 @@ class Info:
     names: tuple[str | None, ...] = ()
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    png_form: bytes | None = None
     group: int | None = None
     chunks: tuple[Entry, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -122,6 +123,7 @@ def single_info(file: SingleFile, size: int, signal: SignalType | None = None) -
         names=(unpack_name(content[NAME]),) if content.get(NAME) else (),
         icc_profile=content.get(ICC),
         exif=content.get(EXIF),
+        png_form=content.get(PNG),
         size=size,
         **_common(header, signal),
     )

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "archives": CODING,
     "info": CODING,
     "api": {*CODING, "archives", "info"},
-    "signals": {"errors", "container.files"},
+    "signals": {"errors", "container.files", "container.png"},
     "evaluation": {*CODING, "", "__init__", "api", "signals"},
     "__init__": {"errors", "api", "info", "weights"},
     "__main__": {"cli"},

@@ -4,7 +4,8 @@ A manifest is a JSON object with two objects, "models" and "files", whose keys a
 Of a model it may say "sha256" (of the file) and "identity"; of a file also "model" (path of the model to decode
 with), "samples" (SHA-256 of the sample strings of all signals, in order, as docs/format.md defines them), "mask"
 (SHA-256 of one byte a sample, 1 where it is missing), "shape" (with the number of signals first in an archive),
-"dtype", and "metadata" (SHA-256 of name, ICC profile and EXIF of each signal, each after its length as a u32).
+"dtype", and "metadata" (SHA-256 of name, ICC profile, EXIF and, if there, PNG form of each signal, each after its
+length as a u32).
 """
 
 import contextlib
@@ -244,7 +245,8 @@ def _decode(path: str, kind: str, model: str | None, threads: int | None) -> tup
         decoded = decode_file(read_bytes(path), model)
         info, shape = decoded.info, decoded.array.shape
         name = info.names[0] if info.names else None
-        _add(decoded.array[None], [Metadata(name, info.icc_profile, info.exif)], samples, mask, metadata)
+        item = Metadata(name, info.icc_profile, info.exif, info.png_form)
+        _add(decoded.array[None], [item], samples, mask, metadata)
         signals = 1
     else:
         info = read_info(path)
@@ -275,5 +277,6 @@ def _add(stack: "NDArray[Any]", items: "list[Any]", samples: Any, mask: Any, met
     samples.update(sample_string(np.ma.filled(stack, 0) if missing else stack))
     mask.update(np.ma.getmaskarray(stack).tobytes() if missing else bytes(stack.size))
     for item in items:
-        for content in ((item.name or "").encode(), item.icc_profile or b"", item.exif or b""):
+        form = () if item.png_form is None else (item.png_form,)
+        for content in ((item.name or "").encode(), item.icc_profile or b"", item.exif or b"", *form):
             metadata.update(len(content).to_bytes(4, "little") + content)

@@ -176,9 +176,9 @@ def _labels(signal: "Signal", n: int) -> "list[Label]":
     from neuralcodec.signals.targets import Label
 
     if n == 1:
-        return [Label(signal.name, signal.icc, signal.exif)]
+        return [Label(signal.name, signal.icc, signal.exif, signal.png_form)]
     digits = len(str(n - 1))
-    return [Label(f"{number:0{digits}d}", signal.icc, signal.exif) for number in range(n)]
+    return [Label(f"{number:0{digits}d}", signal.icc, signal.exif, signal.png_form) for number in range(n)]
 
 
 def _facts(

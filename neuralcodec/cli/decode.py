@@ -285,7 +285,7 @@ def _decode_one(
     name = info.names[0] if info.names else os.path.splitext(os.path.basename(file))[0]
     with open_target(target, chosen, plan) as out:
         _warn_of_mask(masked, chosen)
-        out.write(array[None], [Label(name, info.icc_profile, info.exif)])
+        out.write(array[None], [Label(name, info.icc_profile, info.exif, info.png_form)])
     return target, faults
 
 
@@ -347,7 +347,10 @@ def _parts(
         if not labelled:
             return [Label()] * (stop - first)
         found = zip(archive.numbers[first:stop].tolist(), archive.metadata(first, stop), strict=True)
-        return [Label(item.name or f"{n:0{digits}d}", item.icc_profile, item.exif) for n, item in found]
+        return [
+            Label(item.name or f"{n:0{digits}d}", item.icc_profile, item.exif, item.png_form)
+            for n, item in found
+        ]
 
     if positions is None:
         first = 0

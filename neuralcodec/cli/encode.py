@@ -292,7 +292,7 @@ def wanted_by(
     name = str(header.get("name") or os.path.basename(model or "the model"))
     kind = codec.signal
     shape, dtype = (kind.shape, kind.dtype) if kind is not None else ((), np.dtype(np.uint8))
-    return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"], offers)
+    return Wanted(name, shape, dtype, reading["resize"], reading["grayscale"], offers, codec.keeps_forms)
 
 
 @contextmanager
@@ -317,12 +317,16 @@ def _encode_one(
 ) -> int:
     """Write a single file; return how many samples it holds."""
     from neuralcodec.api import compress
+    from neuralcodec.signals.images import expanded
 
     chosen = {key: settings[key] for key in ("verify", "preset", "quality")}
     try:
         with _progress(codec, 1, quiet=quiet):
             # The name is left out: it would weigh as much as the rest of the header, and the file has one itself.
-            data = compress(signal.samples, codec, icc_profile=signal.icc, exif=signal.exif, **chosen)
+            chosen |= {"icc_profile": signal.icc, "exif": signal.exif, "png_form": signal.png_form}
+            data = compress(signal.samples, codec, **chosen)
+            if (colours := expanded(signal, len(data))) is not None:
+                data = min(data, compress(colours, codec, **chosen), key=len)
         file.write(data)
     except UnsupportedInput as error:
         raise UnsupportedInput(f"{signal.source}: {error}") from None
@@ -336,7 +340,7 @@ def _fill(archive: "ArchiveEncoder", signals: "Iterable[Signal]", advance: Calla
     samples = 0
     for signal in signals:
         stack = signal.samples if signal.stacked else signal.samples[None]
-        metadata = Metadata(signal.name, signal.icc, signal.exif)
+        metadata = Metadata(signal.name, signal.icc, signal.exif, signal.png_form)
         for start in range(0, len(stack), BATCH):
             batch = stack[start : start + BATCH]
             try:

@@ -33,6 +33,7 @@ class PhotoCodec(Codec):
     name = "photo"
     family = "photo"
     parts = True
+    keeps_forms = True
 
     def __init__(self, model: PhotoModel) -> None:
         self._model = model

@@ -18,8 +18,8 @@ from neuralcodec.container.primitives import (
 )
 from neuralcodec.errors import CorruptFile, UnsupportedInput, UnsupportedVersion
 
-ICC, MASK, EXIF, NAME = 1, 2, 3, 5
-SECTION_NAMES = {ICC: "ICC profile", MASK: "mask", EXIF: "EXIF", NAME: "name"}
+ICC, MASK, EXIF, NAME, PNG = 1, 2, 3, 5, 7
+SECTION_NAMES = {ICC: "ICC profile", MASK: "mask", EXIF: "EXIF", NAME: "name", PNG: "PNG form"}
 MAX_SECTION = 16 * 2**20
 MAX_INFLATED_PER_SIGNAL = 64 * 2**10
 MAX_INFLATED = 64 * 2**20

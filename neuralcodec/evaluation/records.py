@@ -162,16 +162,14 @@ class Record:
         return place
 
     def _put_samples(self, place: str, samples: Any) -> str:
-        from neuralcodec.signals.images import is_image, to_image
+        from neuralcodec.signals.images import is_image, write_png
 
         png = is_image(samples)
         place += ".png" if png else ".npy"
         if not (self._folder / place).exists():
             file = io.BytesIO()
             if png:
-                to_image(samples).save(
-                    file, format="PNG", compress_level=1
-                )  # the usual level takes 5 times as long
+                write_png(file, samples, level=1)  # the usual level takes 5 times as long
             else:
                 np.save(file, samples)
             self._put(place, file.getvalue())

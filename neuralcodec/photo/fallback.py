@@ -1,12 +1,12 @@
 """Coding without a network, for what is no photograph: differences, or the image data of a PNG (section 11.4)."""
 
-import io
 import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralcodec.container.png import COLOUR_OF, Head, image_data, read_samples, step_of
 from neuralcodec.container.signal import sample_string
 from neuralcodec.errors import CorruptFile
 from neuralcodec.native import decode_tensor, encode_tensor
@@ -14,8 +14,8 @@ from neuralcodec.native import decode_tensor, encode_tensor
 ACROSS, DOWN, FIRST = 1, 2, 4
 """Bits of a way to take differences: along rows, along columns, and from the first plane."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}
+LOW_DEPTHS = (1, 2, 4)
+"""Bits of the samples of PNG files that have several in a byte."""
 
 
 def depth_of(dtype: "np.dtype[Any]") -> int:
@@ -111,58 +111,64 @@ def _inflated(data: bytes, length: int) -> bytes:
 
 
 def png_holds(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> bool:
-    """Tell whether Pillow reads and writes a PNG of such samples exactly."""
-    if len(shape) == 2:
-        return dtype in (np.dtype(np.bool_), np.dtype(np.uint8), np.dtype(np.uint16))
-    return len(shape) == 3 and dtype == np.uint8 and shape[2] in (2, 3, 4)
+    """Tell whether the image data of a PNG stands for such samples."""
+    return len(shape) == 2 or (dtype.kind == "u" and shape[2] > 1)
 
 
 def encode_png(image: NDArray[Any]) -> bytes:
-    """Return the image data of a PNG file: the zlib stream of filtered rows."""
-    from PIL import Image
-
-    size = image.shape[1], image.shape[0]
-    if image.dtype == bool:
-        picture = Image.frombytes("1", size, np.packbits(image, axis=1).tobytes())
-    elif image.dtype == np.uint16:
-        picture = Image.frombytes("I;16", size, image.astype("<u2").tobytes())
-    else:
-        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[1 if image.ndim == 2 else image.shape[2]]
-        picture = Image.frombytes(mode, size, image.tobytes())
-    file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
-    return _image_data(file.getvalue())
+    """Return the image data of a PNG file, the shorter of that with filters and that without."""
+    return _least_data(image, depth_of(image.dtype), (False, True))
 
 
 def decode_png(data: bytes, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
     """Return the image whose PNG image data this is; :class:`CorruptFile` if it is not."""
-    from PIL.PngImagePlugin import PngImageFile
+    return _of_data(data, shape, depth_of(dtype))
 
-    depth, channels = depth_of(dtype), 1 if len(shape) == 2 else shape[2]
-    length = shape[0] * (1 + (shape[1] * channels * depth + 7) // 8)
-    _inflated(data, length)
-    header = shape[1].to_bytes(4, "big") + shape[0].to_bytes(4, "big")
-    header += bytes([depth, _COLOUR[channels], 0, 0, 0])
-    file = _PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+def encode_levels(image: NDArray[np.uint8]) -> bytes | None:
+    """Return the image data of a PNG of fewer bits, behind how many and the step of its samples.
+
+    Parameters
+    ----------
+    image
+        (H, W): indices of a palette, or gray samples of 2 or 4 bits scaled to 8.
+
+    Returns
+    -------
+    bytes
+        None if the samples are no multiples of a step by up to 15.
+    """
+    seen = np.zeros(256, np.bool_)
+    for rows in np.array_split(image, -(-image.size // 2**20)):
+        seen[rows] = True
+        if seen.sum() > 1 << LOW_DEPTHS[-1]:
+            return None
+    values = seen.nonzero()[0]
+    step = max(1, int(np.gcd.reduce(values)))
+    most = int(values[-1]) // step
+    depths = [depth for depth in LOW_DEPTHS if most >> depth == 0 and step <= step_of(depth)]
+    levels = image // np.uint8(step)
+    found = [bytes([depth, step]) + _least_data(levels, depth, (False,)) for depth in depths]
+    return min(found, key=len, default=None)
+
+
+def decode_levels(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the image (H, W) that :func:`encode_levels` packed."""
+    depth, step = data[:2] if len(data) > 1 else (0, 0)
+    if depth not in LOW_DEPTHS or not 1 <= step <= step_of(depth):
+        raise CorruptFile(f"{depth} bits in steps of {step} are no samples", "payload")
+    return _of_data(data[2:], shape, depth).astype(np.uint8) * np.uint8(step)
+
+
+def _least_data(image: NDArray[Any], depth: int, ways: tuple[bool, ...]) -> bytes:
+    streams = (b"".join(image_data(image, depth, 9, adaptive=way)) for way in ways)
+    return min(streams, key=len)
+
+
+def _of_data(data: bytes, shape: tuple[int, ...], depth: int) -> NDArray[Any]:
+    head = Head(shape[1], shape[0], depth, COLOUR_OF[1 if len(shape) == 2 else shape[2]])
+    _inflated(data, shape[0] * (1 + head.row_bytes))
     try:
-        image = np.asarray(PngImageFile(io.BytesIO(file)))
+        return read_samples(head, [data])
     except Exception as error:  # Pillow raises nearly anything on hostile files
         raise CorruptFile(f"the image data is damaged: {error}", "payload") from None
-    if image.dtype.kind == "i" or image.dtype.byteorder == ">":
-        image = image.astype(np.uint16)
-    return np.ascontiguousarray(image)
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
-
-
-def _image_data(png: bytes) -> bytes:
-    """Return the contents of the IDAT chunks of a PNG file, joined."""
-    position, parts = len(_PNG), []
-    while position + 8 <= len(png):
-        size = int.from_bytes(png[position : position + 4], "big")
-        if png[position + 4 : position + 8] == b"IDAT":
-            parts.append(png[position + 8 : position + 8 + size])
-        position += size + 12
-    return b"".join(parts)

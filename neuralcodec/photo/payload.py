@@ -16,9 +16,11 @@ from neuralcodec.native.photo import STREAMS
 from neuralcodec.photo.context import ORDER, PLANES
 from neuralcodec.photo.fallback import (
     decode_differences,
+    decode_levels,
     decode_png,
     deflate_samples,
     encode_differences,
+    encode_levels,
     encode_png,
     inflate_samples,
     of_sample_string,
@@ -29,7 +31,7 @@ from neuralcodec.photo.tiles import MOST_SIDE, SIDE, Box, Grid, boxes_array
 
 Item = TypeVar("Item")
 
-TILES, PNG = 0, 1
+TILES, PNG, LEVELS = 0, 1, 2
 """Forms of a payload."""
 
 CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED = 0, 1, 2, 3, 4
@@ -72,15 +74,19 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
             table.append(varint(len(record)) + _checksum(volume[box.slices]))
             records.append(record)
     tiled = b"".join([bytes([TILES]), varint(side), *table, *records])
-    if png_holds(image.shape, image.dtype) and _looks_synthetic(image, len(tiled)):
-        return min(tiled, bytes([PNG]) + encode_png(image), key=len)
-    return tiled
+    found = [tiled]
+    levels = encode_levels(image) if image.ndim == 2 and image.dtype == np.uint8 else None
+    if levels is not None:
+        found.append(bytes([LEVELS]) + levels)
+    if png_holds(image.shape, image.dtype) and _looks_synthetic(image, min(map(len, found))):
+        found.append(bytes([PNG]) + encode_png(image))
+    return min(found, key=len)
 
 
 @dataclass(frozen=True)
 class _Tile:
     box: Box
-    record: bytes
+    record: memoryview
     checksum: bytes
 
 
@@ -113,10 +119,14 @@ class ImageReader:
         if signal.samples > MOST_SAMPLES_PER_BYTE * len(payload):
             raise reader.fault(f"{len(payload)} bytes are too few for {signal}")
         form = reader.u8("the form")
-        if form not in (TILES, PNG):
-            raise reader.fault(f"the form {form} is not known")
-        self._png = bytes(reader.take(reader.remaining, "the image data")) if form == PNG else None
-        self.tiles = [] if form == PNG else self._read_table(reader)
+        gray = len(signal.shape) == 2 and signal.dtype == np.uint8
+        if form not in (TILES, PNG, *((LEVELS,) if gray else ())):
+            raise reader.fault(f"the form {form} is not known for {signal}")
+        if form == PNG and not png_holds(signal.shape, signal.dtype):
+            raise reader.fault(f"no PNG holds {signal}")
+        self._form = form
+        self._data = b"" if form == TILES else bytes(reader.take(reader.remaining, "the image data"))
+        self.tiles = self._read_table(reader) if form == TILES else []
 
     def _read_table(self, reader: Reader) -> list[_Tile]:
         rows, columns = self._signal.shape[:2]
@@ -130,7 +140,7 @@ class ImageReader:
         tiles = []
         for number, (size, checksum) in enumerate(table):
             length = min(size, reader.remaining) if self._damaged else size
-            tiles.append(_Tile(grid[number], bytes(reader.take(length, f"tile {number}")), checksum))
+            tiles.append(_Tile(grid[number], reader.take(length, f"tile {number}"), checksum))
         if reader.remaining and not self._damaged:
             raise reader.fault(f"{reader.remaining} bytes follow the last tile")
         return tiles
@@ -159,8 +169,12 @@ class ImageReader:
     def _decode(self, crop: Box | None) -> tuple[NDArray[Any], list[tuple[_Tile, CorruptFile]]]:
         shape = self._signal.shape
         part = crop or Box(0, 0, shape[1], shape[0])
-        if self._png is not None:
-            whole = decode_png(self._png, shape, self._signal.dtype)
+        if self._form != TILES:
+            whole = (
+                decode_png(self._data, shape, self._signal.dtype)
+                if self._form == PNG
+                else decode_levels(self._data, shape)
+            )
             return np.ascontiguousarray(whole[part.slices]), []
         out = np.zeros((part.height, part.width, *shape[2:]), self._signal.dtype)
         volume = out.reshape(part.height, part.width, channels_of(shape))

@@ -27,6 +27,8 @@ class Signal:
         The file's name without its folder, for a signal that was a file of its own; else None.
     icc, exif
         The colour profile and the EXIF block of an image (from its TIFF header on), as bytes; None without.
+    png_form
+        What a PNG is besides its samples, as in section 2 of docs/format.md: palette, transparency, XMP, depth.
     kind
         What the signal is in a reader's words ("an RGB image"), for messages.
     sampling_rate
@@ -39,6 +41,7 @@ class Signal:
     name: str | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    png_form: bytes | None = None
     kind: str = "an array"
     sampling_rate: int | None = None
 
@@ -60,6 +63,8 @@ class Wanted:
         Whether images may be resized to ``shape``, and turned into 8-bit gray.
     offers
         The options by which the user can ask for these, for messages.
+    forms
+        Whether the codec keeps palettes, transparent colours and depths of 2 and 4 bits beside the samples.
     """
 
     model: str
@@ -68,6 +73,7 @@ class Wanted:
     resize: bool = False
     grayscale: bool = False
     offers: tuple[str, ...] = ("--grayscale", "--resize")
+    forms: bool = False
 
     def __str__(self) -> str:
         """Return "pc-mnist takes ...".

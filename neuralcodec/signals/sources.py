@@ -261,10 +261,10 @@ def _read(data: bytes | memoryview, path: str, source: str, wanted: Wanted) -> l
         sound, rate = wav.read_wav(data, source)
         return [Signal(sound, False, source, name, kind="a sound", sampling_rate=rate)]
     try:
-        signal = images.read_image(data, source, grayscale=wanted.grayscale)
+        signal = images.read_image(data, source, grayscale=wanted.grayscale, forms=wanted.forms)
     except UnsupportedInput as error:
         raise UnsupportedInput(f"{error} ({wanted})") from None
-    return [Signal(signal.samples, False, source, name, signal.icc, signal.exif, signal.kind)]
+    return [replace(signal, name=name)]
 
 
 def _name(path: str) -> str:

@@ -26,11 +26,12 @@ _SUFFIXES: dict[str, Kind] = {f".{kind}": kind for kind in KINDS if kind != "fol
 
 @dataclass(frozen=True)
 class Label:
-    """What a file keeps beside a signal's samples: its original name, colour profile and EXIF block."""
+    """What a file keeps beside a signal's samples: its original name, colour profile, EXIF block and PNG form."""
 
     name: str | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    png_form: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -230,13 +231,17 @@ class _NpzTarget:
         arrays.write_npz(file, samples if masked else np.ma.getdata(samples))
 
 
+def _write_png(file: BinaryIO, samples: NDArray[Any], label: Label) -> None:
+    images.write_png(file, np.ma.filled(samples, 0), icc=label.icc, exif=label.exif, png_form=label.png_form)
+
+
 class _PngTarget:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def write(self, batch: NDArray[Any], labels: Sequence[Label]) -> None:
         for samples, label in zip(batch, labels, strict=True):
-            images.write_png(self._file, np.ma.filled(samples, 0), icc=label.icc, exif=label.exif)
+            _write_png(self._file, samples, label)
 
 
 class _WavTarget:
@@ -267,7 +272,7 @@ class _FolderTarget:
                 elif self._plan.is_sound:
                     wav.write_wav(file, samples, self._plan.sampling_rate or 0)
                 elif self._plan.is_image:
-                    images.write_png(file, np.ma.filled(samples, 0), icc=label.icc, exif=label.exif)
+                    _write_png(file, samples, label)
                 else:
                     np.save(file, np.ma.filled(samples, 0))
             self._written += 1

@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import invoke
+from hypothesis import HealthCheck, given, settings
 from photo.tiny_photos import tiny_model, waves
 from PIL import Image
+from png_files import Drawn, facts_of, pngs
 
 from neuralcodec.artifact import read_artifact, write_artifact
+from neuralcodec.container.png import exact_samples, read_head
+from neuralcodec.info import read_info
 from neuralcodec.photo import payload as payloads
 
 QUICK = ("--hidden", "8", "--components", "4", "--steps", "5", "--batch", "64", "--threads", "1")
@@ -32,6 +36,55 @@ def test_a_png_returns_with_what_it_had() -> None:
         assert after.info["exif"].removeprefix(b"Exif\0\0") == b"II*\0"
     outcome = invoke("info", "photo.ncz", "--json")
     assert json.loads(outcome.text)["codec"] == "photo"
+
+
+@pytest.mark.usefixtures("tiny")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pngs())
+def test_png_files_of_every_layout_return_and_are_no_larger(drawn: Drawn) -> None:
+    Path("any.png").write_bytes(drawn.file)
+    assert invoke("encode", "any.png", "-m", "tiny.ncm", "-f").code == 0
+    assert invoke("decode", "any.ncz", "-m", "tiny.ncm", "-o", "again.png", "-f").code == 0
+    again = Path("again.png").read_bytes()
+    assert facts_of(again) == facts_of(drawn.file)
+    head = read_head(again)
+    assert head is not None
+    assert np.array_equal(exact_samples(again, head), drawn.samples)
+    assert Path("any.ncz").stat().st_size <= len(drawn.file) + 64
+
+
+@pytest.mark.usefixtures("place")
+def test_a_shuffled_palette_is_coded_as_colours_and_restored() -> None:
+    order = np.random.default_rng(0).permutation(256).astype(np.uint8)
+    picture = Image.fromarray(order[waves(80, 90, 1)[:, :, 0]])
+    picture.putpalette(bytes(np.repeat(order.argsort(), 3).astype(np.uint8)))
+    picture.save("shuffled.png")
+    assert invoke("encode", "shuffled.png", "-m", "pc-photo-fast", "--verify").code == 0
+    assert read_info("shuffled.ncz").shape == (80, 90, 3)
+    assert invoke("decode", "shuffled.ncz", "-o", "again.png").code == 0
+    with Image.open("shuffled.png") as before, Image.open("again.png") as after:
+        assert np.array_equal(np.asarray(before), np.asarray(after))
+        assert before.getpalette() == after.getpalette()
+    size = Path("shuffled.ncz").stat().st_size
+    assert size < 0.7 * Path("shuffled.png").stat().st_size
+    assert invoke("decode", "shuffled.ncz", "--crop", "3,4,20,10", "-o", "part.png").code == 0
+    with Image.open("shuffled.png") as before, Image.open("part.png") as part:
+        assert np.array_equal(np.asarray(before)[4:14, 3:23], np.asarray(part))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_palettes_in_an_archive() -> None:
+    Path("many").mkdir()
+    for number in range(3):
+        picture = Image.fromarray(waves(9, 12, 1, number)[:, :, 0] // 32)
+        picture.putpalette([number, 0, 0, *range(60)])
+        picture.save(f"many/{number}.png", transparency=number)
+    assert invoke("encode", "many", "-m", "tiny.ncm", "-o", "many.ncz").code == 0
+    assert invoke("decode", "many.ncz", "-m", "tiny.ncm", "-o", "out").code == 0
+    for number in range(3):
+        before, after = (Path(folder, f"{number}.png").read_bytes() for folder in ("many", "out"))
+        assert facts_of(before) == facts_of(after)
+    assert invoke("encode", "many/0.png", "-m", "pc-mnist").code == 2
 
 
 @pytest.mark.usefixtures("tiny")

@@ -53,7 +53,8 @@ def test_crops(model: PhotoModel) -> None:
             neuralcodec.decompress(data, model, crop=crop)
 
 
-def test_salvage(model: PhotoModel) -> None:
+def test_salvage(model: PhotoModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuralcodec.photo.payload._looks_synthetic", lambda *_: False)
     image = waves(30, 24, 3)
     data = neuralcodec.compress(image, model)
     found, faults = neuralcodec.salvage_image(data, model)
@@ -63,10 +64,7 @@ def test_salvage(model: PhotoModel) -> None:
     damaged[-9] ^= 4
     with pytest.raises(CorruptFile):
         neuralcodec.decompress(bytes(damaged), model)
-    try:
-        found, faults = neuralcodec.salvage_image(bytes(damaged), model)
-    except CorruptFile:
-        return  # the image data of a PNG has no parts
+    found, faults = neuralcodec.salvage_image(bytes(damaged), model)
     assert len(faults) == 1
     assert np.ma.getmaskarray(found).all()
 

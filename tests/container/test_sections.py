@@ -29,7 +29,7 @@ def test_section_list_bytes() -> None:
 
 
 def test_unknown_sections_are_skipped_if_odd_and_refused_if_even() -> None:
-    assert read(bytes.fromhex("0101aa 0702bbcc 00")) == {1: b"\xaa"}
+    assert read(bytes.fromhex("0101aa 0902bbcc 00")) == {1: b"\xaa"}
     with pytest.raises(UnsupportedVersion, match="mandatory section 4"):
         read(bytes.fromhex("0101aa 0400 00"))
 

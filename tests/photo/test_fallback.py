@@ -12,9 +12,11 @@ from photo.tiny_photos import Image, images
 from neuralcodec.errors import CorruptFile
 from neuralcodec.photo.fallback import (
     decode_differences,
+    decode_levels,
     decode_png,
     deflate_samples,
     encode_differences,
+    encode_levels,
     encode_png,
     inflate_samples,
     png_holds,
@@ -35,6 +37,34 @@ def test_png_data_return(image: Image) -> None:
     again = decode_png(encode_png(image), image.shape, image.dtype)
     assert again.dtype == image.dtype
     assert np.array_equal(again, image)
+
+
+@given(images())
+def test_levels_return(image: Image) -> None:
+    if image.ndim != 2 or image.dtype != np.uint8:
+        return
+    data = encode_levels(image)
+    if data is None:
+        values = np.unique(image)
+        assert values[-1] > 15 * np.gcd.reduce(values)
+        return
+    assert np.array_equal(decode_levels(data, image.shape), image)
+
+
+@pytest.mark.parametrize("step", [1, 5, 17])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_samples_of_few_bits_are_packed(depth: int, step: int) -> None:
+    levels = np.random.default_rng(depth).integers(0, 2**depth, (50, 60))
+    data = encode_levels((levels * step).astype(np.uint8))
+    assert data is not None
+    assert (data[0] >= depth, data[1]) == (True, step)
+    assert len(data) < 50 * (1 + -(-60 * depth // 8)) + 20
+
+
+@pytest.mark.parametrize("data", [b"", b"\1", b"\3\1", b"\4\x12", b"\2\0", b"\1\1"])
+def test_levels_that_are_refused(data: bytes) -> None:
+    with pytest.raises(CorruptFile):
+        decode_levels(data + zlib.compress(bytes(3)), (3, 4))
 
 
 @given(images())
