@@ -86,6 +86,15 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
     return min(found, key=len)
 
 
+def payload_of_png(data: bytes, depth: int, step: int) -> bytes:
+    """Return the payload that holds the image data of a PNG, of samples of that depth times a step, or of the dtype's.
+
+    >>> payload_of_png(b"data", 8, 1), payload_of_png(b"data", 4, 17)
+    (b'\\x01data', b'\\x02\\x04\\x11data')
+    """
+    return (bytes([PNG]) if depth >= 8 or step == 0 else bytes([LEVELS, depth, step])) + data
+
+
 @dataclass(frozen=True)
 class _Tile:
     box: Box
