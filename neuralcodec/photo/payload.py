@@ -27,6 +27,7 @@ from neuralcodec.photo.fallback import (
     png_holds,
 )
 from neuralcodec.photo.model import PhotoModel
+from neuralcodec.photo.residuals import decode_residuals, encode_residuals
 from neuralcodec.photo.tiles import MOST_SIDE, Box, Grid, boxes_array
 
 Item = TypeVar("Item")
@@ -34,7 +35,7 @@ Item = TypeVar("Item")
 TILES, PNG, LEVELS = 0, 1, 2
 """Forms of a payload."""
 
-CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED = 0, 1, 2, 3, 4
+CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED, RESIDUALS = 0, 1, 2, 3, 4, 5
 """Methods of a tile's channels."""
 
 SIDE = 512
@@ -257,6 +258,10 @@ class ImageReader:
                 data = bytes(reader.take(reader.varint("the length of samples"), "samples"))
                 shape = (tile.box.height, tile.box.width, len(group))
                 values[:, :, list(group)] = inflate_samples(data, shape, values.dtype)
+            elif method == RESIDUALS and values.dtype == np.uint16:
+                data = bytes(reader.take(reader.varint("the length of residuals"), "residuals"))
+                shape = (tile.box.height, tile.box.width, len(group))
+                values[:, :, list(group)] = decode_residuals(data, shape)
             else:
                 raise reader.fault(f"the method {method} is not known for {values.dtype}")
         if reader.remaining:
@@ -318,6 +323,8 @@ def _least(part: NDArray[Any], coded: bytes | None) -> bytes:
         if coded[0] == CONSTANT or CALM < rate < BUSY:
             return coded
     bodies = {DIFFERENCES: encode_differences(part), DEFLATED: deflate_samples(part)}
+    if part.dtype == np.uint16:
+        bodies[RESIDUALS] = encode_residuals(part)
     others = [bytes([method]) + varint(len(body)) + body for method, body in bodies.items()]
     return min(others if coded is None else [coded, *others], key=len)
 
