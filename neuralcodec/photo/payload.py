@@ -331,12 +331,12 @@ def _least(part: NDArray[Any], coded: bytes | None) -> bytes:
 
 def _looks_synthetic(image: NDArray[Any], size: int) -> bool:
     """Tell whether a PNG of the image may be as small as `size` bytes, by deflating a few rows of it."""
-    rows = (
-        image
-        if image.size < SMALL
-        else image[image.shape[0] // 2 :][: max(2, SMALL * 4 * len(image) // image.size)]
-    )
+    if image.size < SMALL:
+        return True
+    rows = image[image.shape[0] // 2 :][: max(2, SMALL * 4 * len(image) // image.size)]
     packed = np.packbits(rows, axis=1) if rows.dtype == bool else rows
     below = packed[1:] - packed[:-1]
-    least = min(len(zlib.compress(part.tobytes(), 1)) for part in (packed, below) if part.size) + 64
-    return least * image.size / rows.size < 1.3 * size
+    a_row = min(
+        (len(zlib.compress(part.tobytes(), 1)) + 64) / len(part) for part in (packed, below) if part.size
+    )
+    return a_row * len(image) < 1.3 * size

@@ -134,6 +134,7 @@ def test_crop() -> None:
 def test_salvage_of_a_damaged_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payloads, "SIDE", 20)
     monkeypatch.setattr(payloads, "_looks_synthetic", lambda *_: False)
+    monkeypatch.setattr("neuralcodec.codecs.photo.payload_of_png", lambda *_: None)
     monkeypatch.setattr(payloads.encode_image, "__defaults__", (20,))
     invoke("encode", "photo.png", "-m", "tiny.ncm")
     data = bytearray(Path("photo.ncz").read_bytes())
