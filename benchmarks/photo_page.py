@@ -21,8 +21,8 @@ ASKED = {
 
 LARGEST = "100"
 TILES, MEMORY, INTEGER = (1.0, 0.4), (1000, 1000), (0.02, 0.005)
-"""At least, and the aim: percent lost by tiles of 512, MB for 100 megapixels, and bits lost by integers. What is asked for
-memory is for LARGEST megapixels."""
+"""At least, and the aim: percent lost by tiles of 512, MB for 100 megapixels, and bits lost by integers. Memory is
+that for LARGEST megapixels."""
 
 
 def mark(met_aim: bool, met_least: bool) -> str:
