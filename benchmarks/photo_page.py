@@ -1,4 +1,4 @@
-"""The figures of docs/photo.md, from photo_rate.json and photo_zoo.*.json."""
+"""The figures of docs/photo.md, from the results of photo_rate, _tiles, _memory, _integer and _deep."""
 
 from typing import Any
 
@@ -19,16 +19,29 @@ ASKED = {
 """Bits per sub-pixel of Kodak, and megapixels a second of decoding with 2 threads: at least, and the aim."""
 
 
+LARGEST = "100"
+TILES, MEMORY, INTEGER = (1.0, 0.4), (1000, 1000), (0.02, 0.005)
+"""At least, and the aim: percent lost by tiles of 512, MB for 100 megapixels, and bits lost by integers. Memory is
+that for LARGEST megapixels."""
+
+
 def mark(met_aim: bool, met_least: bool) -> str:
     """Tell what a figure reaches."""
     return "aim" if met_aim else "asked" if met_least else "**missed**"
 
 
-def figures(result: dict[str, Any]) -> str:
+def figures(
+    result: dict[str, Any],
+    tiles: dict[str, Any],
+    memory: dict[str, Any],
+    integer: dict[str, Any],
+    deep: dict[str, Any],
+) -> str:
     """Return the tables."""
     models = [name for name in result["kodak"] if name.startswith("pc-")]
     lines = [
-        "Written by `python benchmarks/report.py` from `benchmarks/photo_rate.json`. Bits per sub-pixel of whole "
+        "Written by `python benchmarks/report.py` from `benchmarks/photo_rate.json` and those that are named below, "
+        "beside the scripts that measure. Bits per sub-pixel of whole "
         "files, and how far above JPEG XL at effort 9 they are, with the 95% interval over images; of one run on one "
         "machine (2 cores, AVX2).",
         "",
@@ -58,6 +71,8 @@ def figures(result: dict[str, Any]) -> str:
         ]
         cells.append(f"{found['model_bytes']:,}" if found["model_bytes"] else "")
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "![Bits a sub-pixel over decoding speed on Kodak](figures/photo.png)", ""]
+    lines += [*of_tiles(tiles), "", *of_memory(memory), "", *of_integers(integer), "", *of_depth(deep)]
     lines += ["", "| goal | at least | aim | reached |", "|---|---|---|---|"]
     for model in models:
         least, aim, slow, quick = ASKED[model]
@@ -71,4 +86,98 @@ def figures(result: dict[str, Any]) -> str:
             f"| `{model}`, decoding with 2 threads, MP/s | {slow:g} | {quick:g} | {speed:.2f} "
             f"({mark(speed >= quick, speed >= slow)}) |"
         )
+    lines += goals(tiles, memory, integer)
     return "\n".join(lines) + "\n"
+
+
+def of_tiles(found: dict[str, Any]) -> list[str]:
+    """What tiles cost."""
+    lines = [
+        f"What tiles cost on {found['images']} photographs of Kodak, each of which is one tile of at most 1,024 pixels "
+        "a side (`photo_tiles.json`); intervals as above. Tiles of 512 have one pixel of border inside these "
+        "images for each 768 pixels, those of 256 for each 219, and tiles of 512 in a large image for each 256: there "
+        "they cost a little less than what tiles of 256 do here.",
+        "",
+        "| model | one tile, bits | tiles of 512 | lost | tiles of 256 | lost |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, one in found["models"].items():
+        cells = [f"`{name}`", f"{one['bits_per_subpixel']:.4f}"]
+        for side in ("512", "256"):
+            low, high = one[side]["interval"]
+            lost = f"{one[side]['percent_lost']:.2f}% ({low:.2f} to {high:.2f})"
+            cells += [f"{one[side]['bits_per_subpixel']:.4f}", lost]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def of_memory(found: dict[str, Any]) -> list[str]:
+    """Peak memory by size."""
+    lines = [
+        f"Peak memory of the command with `{found['model']}` and {found['threads']} threads, from PNG to PNG, of RGB "
+        "images made of photographs (`photo_memory.json`). It is that of the whole process: interpreter, image, and "
+        "the files, one of which is mapped.",
+        "",
+        "| megapixels | samples, MB | PNG | coded | encode, peak MB | decode, peak MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size, one in found["megapixels"].items():
+        cells = [size, *(f"{one[f'{what}_mb']:.0f}" for what in ("sample", "png", "coded"))]
+        cells += [f"{one[verb]['peak_mb']:.0f}" for verb in ("encode", "decode")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def of_integers(found: dict[str, Any]) -> list[str]:
+    """What integers cost."""
+    floats, coded = (found[f"{what}_bits_per_subpixel"] for what in ("float", "coded"))
+    return [
+        f"Integers against floats (`photo_integer.json`): networks {found['networks']}, of {found['hidden']} hidden "
+        f"units, on {found['samples']:,} samples of crops that were not learned from. In floats, as learning takes "
+        f"them, the code length is {floats:.4f} bits a sub-pixel; the coder's bytes, with the networks' integers, take "
+        f"{coded:.4f}.",
+    ]
+
+
+def of_depth(found: dict[str, Any]) -> list[str]:
+    """Rates of 16-bit images."""
+    lines = [
+        f"16-bit colour (`photo_deep.json`): {found['images']} photographs of Kodak averaged to half their size, with "
+        "noise in the lowest bits. No network is used there.",
+        "",
+        "| codec | bits a sample | against JPEG XL |",
+        "|---|---|---|",
+    ]
+    for name, one in found["codecs"].items():
+        low, high = one["interval"]
+        against = f"{one['percent_above_jxl']:+.1f}% ({low:+.1f} to {high:+.1f})"
+        shown = "this codec" if name == "photo" else NAMES[name]
+        lines.append(f"| {shown} | {one['bits_per_sample']:.2f} | {against} |")
+    return lines
+
+
+def goals(tiles: dict[str, Any], memory: dict[str, Any], integer: dict[str, Any]) -> list[str]:
+    """Rows of what was asked, beside rate and speed."""
+    model, *_ = tiles["models"]
+    lost = tiles["models"][model]["512"]["percent_lost"]
+    bits = integer["lost_bits_per_subpixel"]
+    rows = [
+        (f"`{model}`, lost by tiles of 512, %", TILES, lost, f"{lost:.2f}"),
+        (
+            f"lost by integers, bits per sub-pixel (networks {integer['networks']})",
+            INTEGER,
+            bits,
+            f"{bits:.4f}",
+        ),
+    ]
+    largest = memory["megapixels"].get(LARGEST)
+    if largest is not None:
+        peak = max(largest[verb]["peak_mb"] for verb in ("encode", "decode"))
+        rows.append((f"peak memory, {LARGEST} megapixels, MB", MEMORY, peak, f"{peak:.0f}"))
+    missing = (
+        [] if largest else [f"| peak memory, {LARGEST} megapixels, MB | {MEMORY[0]} | | not measured yet |"]
+    )
+    return missing + [
+        f"| {what} | {least:g} | {aim:g} | {shown} ({mark(value <= aim, value <= least)}) |"
+        for what, (least, aim), value, shown in rows
+    ]

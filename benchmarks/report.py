@@ -263,7 +263,12 @@ def pages() -> dict[Path, str]:
             WEIGHTS,
             weights_page.figures(weights["figures"], figures("weights_factors"), figures("phnn/importance")),
         ),
-        PHOTO: between_marks(PHOTO, photo_page.figures(figures("photo_rate"))),
+        PHOTO: between_marks(
+            PHOTO,
+            photo_page.figures(
+                *(figures(f"photo_{what}") for what in ("rate", "tiles", "memory", "integer", "deep"))
+            ),
+        ),
     }
 
 

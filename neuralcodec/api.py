@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.codec import Codec, Fields
@@ -16,8 +17,8 @@ from neuralcodec.container.primitives import IDENTITY_BYTES, Buffer
 from neuralcodec.container.sections import EXIF, ICC, MASK, NAME, PNG, pack_mask, pack_name
 from neuralcodec.container.signal import SignalType
 from neuralcodec.container.single import SingleFile, read_single, write_single
-from neuralcodec.errors import CorruptFile
-from neuralcodec.samples import check_accepted, check_decoded, masked, one_signal, read_mask
+from neuralcodec.errors import CorruptFile, NeuralCodecError
+from neuralcodec.samples import Samples, check_accepted, check_decoded, masked, one_signal, read_mask
 from neuralcodec.zoo import list_models
 from neuralcodec.zoo.resolve import ModelLike, codec_of, codec_with, load_model
 
@@ -63,6 +64,7 @@ def compress(
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
     png_form: bytes | None = None,
+    candidate: bytes | None = None,
     quality: float | None = None,
     preset: str | None = None,
 ) -> bytes:
@@ -82,6 +84,9 @@ def compress(
         Original file name (its directories are dropped), colour profile and EXIF bytes, kept in the file.
     png_form
         Palette, transparency, XMP and depth of a PNG file, as docs/format.md, section 2, lays them out; kept too.
+    candidate
+        Another payload of the signal (see :meth:`neuralcodec.codec.Codec.payload_of_png`), taken if it is shorter than
+        the codec's own and decodes to the same.
     quality, preset
         For codecs that have them.
 
@@ -106,6 +111,8 @@ def compress(
         sections[MASK] = pack_mask(samples.missing, samples.kind.shape)
         missing = samples.missing[0]
     payload = codec.encode(samples.values[0], missing=missing, quality=quality, preset=preset, verify=verify)
+    if candidate is not None and len(candidate) < len(payload) and _holds(codec, candidate, samples):
+        payload = candidate
     header = Header(
         codec.name,
         bytes(IDENTITY_BYTES) if codec.model is None else codec.model.identity,
@@ -113,6 +120,14 @@ def compress(
         {kind: content for kind, content in sections.items() if content},
     )
     return write_single(header, payload, codec.checked(samples.values, [payload], 1))
+
+
+def _holds(codec: Codec, payload: bytes, samples: Samples) -> bool:
+    """Tell whether a payload decodes to a signal."""
+    try:
+        return np.array_equal(codec.decode(payload, Fields(samples.kind)), samples.values[0])
+    except NeuralCodecError:
+        return False
 
 
 def decompress(

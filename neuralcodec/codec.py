@@ -305,6 +305,20 @@ class Codec(ABC):
     def decode(self, payload: bytes, fields: Fields) -> NDArray[Any]:
         """Return the signal of a payload; :class:`CorruptFile` if it breaks a rule of the codec."""
 
+    def payload_of_png(self, data: bytes, depth: int, step: int) -> bytes | None:
+        """Return a payload that keeps the image data of a PNG as it is; None without such payloads.
+
+        Parameters
+        ----------
+        data
+            The zlib stream of the file's rows, not interlaced.
+        depth
+            Bits of its samples.
+        step
+            By what a sample is multiplied in the signal; 0 if the signal's dtype is of that depth.
+        """
+        return None
+
     def decode_part(self, payload: bytes, fields: Fields, crop: tuple[int, int, int, int]) -> NDArray[Any]:
         """Return a part of an image: left, top, width and height tell which. Only if `parts` is set.
 

@@ -317,14 +317,16 @@ def _encode_one(
 ) -> int:
     """Write a single file; return how many samples it holds."""
     from neuralcodec.api import compress
-    from neuralcodec.signals.images import expanded
+    from neuralcodec.signals.images import expanded, kept_data
 
     chosen = {key: settings[key] for key in ("verify", "preset", "quality")}
     try:
         with _progress(codec, 1, quiet=quiet):
             # The name is left out: it would weigh as much as the rest of the header, and the file has one itself.
             chosen |= {"icc_profile": signal.icc, "exif": signal.exif, "png_form": signal.png_form}
-            data = compress(signal.samples, codec, **chosen)
+            kept = kept_data(signal)
+            candidate = None if kept is None else codec.payload_of_png(*kept)
+            data = compress(signal.samples, codec, candidate=candidate, **chosen)
             if (colours := expanded(signal, len(data))) is not None:
                 data = min(data, compress(colours, codec, **chosen), key=len)
         file.write(data)

@@ -12,7 +12,7 @@ from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile, EntropyCodingError, UnsupportedInput
 from neuralcodec.photo.context import inputs
 from neuralcodec.photo.model import PhotoModel
-from neuralcodec.photo.payload import MOST_CHANNELS, ImageReader, encode_image
+from neuralcodec.photo.payload import MOST_CHANNELS, ImageReader, encode_image, payload_of_png
 from neuralcodec.photo.tiles import SIDE, Box, Grid
 
 DTYPES = ("bool", "uint8", "uint16")
@@ -94,6 +94,10 @@ class PhotoCodec(Codec):
     def decode(self, payload: bytes, fields: Fields) -> NDArray[Any]:
         """Return the image; :class:`CorruptFile` if a tile is damaged."""
         return self._reader(payload, fields.signal).decode()
+
+    def payload_of_png(self, data: bytes, depth: int, step: int) -> bytes | None:
+        """Return a payload that keeps the image data of a PNG as it is."""
+        return payload_of_png(data, depth, step)
 
     def decode_part(self, payload: bytes, fields: Fields, crop: tuple[int, int, int, int]) -> NDArray[Any]:
         """Return a part of an image, of which only the tiles it needs are decoded."""

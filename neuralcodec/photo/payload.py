@@ -27,6 +27,7 @@ from neuralcodec.photo.fallback import (
     png_holds,
 )
 from neuralcodec.photo.model import PhotoModel
+from neuralcodec.photo.residuals import decode_residuals, encode_residuals
 from neuralcodec.photo.tiles import MOST_SIDE, SIDE, Box, Grid, boxes_array
 
 Item = TypeVar("Item")
@@ -34,7 +35,7 @@ Item = TypeVar("Item")
 TILES, PNG, LEVELS = 0, 1, 2
 """Forms of a payload."""
 
-CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED = 0, 1, 2, 3, 4
+CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED, RESIDUALS = 0, 1, 2, 3, 4, 5
 """Methods of a tile's channels."""
 
 MOST_CHANNELS = 4
@@ -81,6 +82,15 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
     if png_holds(image.shape, image.dtype) and _looks_synthetic(image, min(map(len, found))):
         found.append(bytes([PNG]) + encode_png(image))
     return min(found, key=len)
+
+
+def payload_of_png(data: bytes, depth: int, step: int) -> bytes:
+    """Return the payload that holds the image data of a PNG, of samples of that depth times a step, or of the dtype's.
+
+    >>> payload_of_png(b"data", 8, 1), payload_of_png(b"data", 4, 17)
+    (b'\\x01data', b'\\x02\\x04\\x11data')
+    """
+    return (bytes([PNG]) if depth >= 8 or step == 0 else bytes([LEVELS, depth, step])) + data
 
 
 @dataclass(frozen=True)
@@ -245,6 +255,10 @@ class ImageReader:
                 data = bytes(reader.take(reader.varint("the length of samples"), "samples"))
                 shape = (tile.box.height, tile.box.width, len(group))
                 values[:, :, list(group)] = inflate_samples(data, shape, values.dtype)
+            elif method == RESIDUALS and values.dtype == np.uint16:
+                data = bytes(reader.take(reader.varint("the length of residuals"), "residuals"))
+                shape = (tile.box.height, tile.box.width, len(group))
+                values[:, :, list(group)] = decode_residuals(data, shape)
             else:
                 raise reader.fault(f"the method {method} is not known for {values.dtype}")
         if reader.remaining:
@@ -306,18 +320,20 @@ def _least(part: NDArray[Any], coded: bytes | None) -> bytes:
         if coded[0] == CONSTANT or CALM < rate < BUSY:
             return coded
     bodies = {DIFFERENCES: encode_differences(part), DEFLATED: deflate_samples(part)}
+    if part.dtype == np.uint16:
+        bodies[RESIDUALS] = encode_residuals(part)
     others = [bytes([method]) + varint(len(body)) + body for method, body in bodies.items()]
     return min(others if coded is None else [coded, *others], key=len)
 
 
 def _looks_synthetic(image: NDArray[Any], size: int) -> bool:
     """Tell whether a PNG of the image may be as small as `size` bytes, by deflating a few rows of it."""
-    rows = (
-        image
-        if image.size < SMALL
-        else image[image.shape[0] // 2 :][: max(2, SMALL * 4 * len(image) // image.size)]
-    )
+    if image.size < SMALL:
+        return True
+    rows = image[image.shape[0] // 2 :][: max(2, SMALL * 4 * len(image) // image.size)]
     packed = np.packbits(rows, axis=1) if rows.dtype == bool else rows
     below = packed[1:] - packed[:-1]
-    least = min(len(zlib.compress(part.tobytes(), 1)) for part in (packed, below) if part.size) + 64
-    return least * image.size / rows.size < 1.3 * size
+    a_row = min(
+        (len(zlib.compress(part.tobytes(), 1)) + 64) / len(part) for part in (packed, below) if part.size
+    )
+    return a_row * len(image) < 1.3 * size

@@ -134,7 +134,18 @@ def _to_signal(
     else:
         samples = _samples(image)
     form = _form(image, data, head, forms)
-    return Signal(samples, source=source, icc=icc or None, exif=exif or None, png_form=form, kind=kind)
+    stream = None
+    if forms and head is not None and not head.interlaced and head.row_bytes * head.height <= _LARGE:
+        stream = b"".join(content for name, content, _ in png.chunks(data) if name == b"IDAT")
+    return Signal(
+        samples,
+        source=source,
+        icc=icc or None,
+        exif=exif or None,
+        png_form=form,
+        png_data=stream,
+        kind=kind,
+    )
 
 
 def _scaled(samples: NDArray[Any], head: png.Head) -> NDArray[Any]:
@@ -164,6 +175,19 @@ def _form(image: "Image.Image", data: bytes | memoryview, head: png.Head | None,
     if not found and (depth not in (2, 4) or not forms):
         return None
     return PngForm(depth, tuple(found)).to_bytes()
+
+
+def kept_data(signal: Signal) -> tuple[bytes, int, int] | None:
+    """Return the image data that a signal has from its PNG, its depth, and by what its samples are multiplied.
+
+    The step is 0 where the samples have a dtype of that depth.
+    """
+    if signal.png_data is None:
+        return None
+    if signal.png_form is None or signal.samples.dtype != np.uint8:
+        return signal.png_data, 1 if signal.samples.dtype == bool else 8 * signal.samples.dtype.itemsize, 0
+    form = PngForm.from_bytes(signal.png_form)
+    return signal.png_data, form.depth, 1 if form.palette is not None else png.step_of(form.depth)
 
 
 def expanded(signal: Signal, size: int) -> NDArray[np.uint8] | None:

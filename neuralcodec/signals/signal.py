@@ -29,6 +29,8 @@ class Signal:
         The colour profile and the EXIF block of an image (from its TIFF header on), as bytes; None without.
     png_form
         What a PNG is besides its samples, as in section 2 of docs/format.md: palette, transparency, XMP, depth.
+    png_data
+        The zlib stream of the image data of the PNG that the signal was, if it may be of use.
     kind
         What the signal is in a reader's words ("an RGB image"), for messages.
     sampling_rate
@@ -42,6 +44,7 @@ class Signal:
     icc: bytes | None = None
     exif: bytes | None = None
     png_form: bytes | None = None
+    png_data: bytes | None = None
     kind: str = "an array"
     sampling_rate: int | None = None
 

@@ -1,6 +1,7 @@
 """Training and coding of photographs, as users do it."""
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from PIL import Image
 from png_files import Drawn, facts_of, pngs
 
 from neuralcodec.artifact import read_artifact, write_artifact
-from neuralcodec.container.png import exact_samples, read_head
+from neuralcodec.container.png import SIGNATURE, Head, chunk, exact_samples, read_head
 from neuralcodec.info import read_info
 from neuralcodec.photo import payload as payloads
+from neuralcodec.photo.payload import encode_image
 
 QUICK = ("--hidden", "8", "--components", "4", "--steps", "5", "--batch", "64", "--threads", "1")
 
@@ -51,6 +53,31 @@ def test_png_files_of_every_layout_return_and_are_no_larger(drawn: Drawn) -> Non
     assert head is not None
     assert np.array_equal(exact_samples(again, head), drawn.samples)
     assert Path("any.ncz").stat().st_size <= len(drawn.file) + 64
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_png_that_is_smaller_than_ours_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, 300).astype(np.uint8)
+    # The first rows go best without a filter, the others with the filter that takes differences to the row above.
+    rows = np.stack([np.roll(noise, int(rng.integers(300))) for _ in range(40)])
+    samples = np.concatenate(
+        [rows, noise + np.arange(40, dtype=np.uint8)[:, None] * 7 + rng.integers(0, 2, (40, 1))]
+    )
+    samples = samples.astype(np.uint8)
+    above = np.concatenate([samples[39:], samples[-1:]])[:40]
+    body = [b"\0" + row.tobytes() for row in samples[:40]]
+    body += [b"\2" + (row - one).tobytes() for row, one in zip(samples[40:], above, strict=True)]
+    head = Head(300, 80, 8, 0)
+    file = SIGNATURE + chunk(b"IHDR", head.to_bytes()) + chunk(b"IDAT", zlib.compress(b"".join(body), 9))
+    Path("kept.png").write_bytes(file + chunk(b"IEND", b""))
+    with Image.open("kept.png") as image:
+        assert np.array_equal(np.asarray(image), samples)
+    assert len(encode_image(tiny_model(), samples)) > len(file) + 64
+    assert invoke("encode", "kept.png", "-m", "tiny.ncm", "--verify").code == 0
+    assert Path("kept.ncz").stat().st_size < len(file)
+    assert invoke("decode", "kept.ncz", "-m", "tiny.ncm", "-o", "kept.npy").code == 0
+    assert np.array_equal(np.load("kept.npy"), samples)
 
 
 @pytest.mark.usefixtures("place")
@@ -107,6 +134,7 @@ def test_crop() -> None:
 def test_salvage_of_a_damaged_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payloads, "SIDE", 20)
     monkeypatch.setattr(payloads, "_looks_synthetic", lambda *_: False)
+    monkeypatch.setattr("neuralcodec.codecs.photo.payload_of_png", lambda *_: None)
     monkeypatch.setattr(payloads.encode_image, "__defaults__", (20,))
     invoke("encode", "photo.png", "-m", "tiny.ncm")
     data = bytearray(Path("photo.ncz").read_bytes())

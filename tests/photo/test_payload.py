@@ -146,7 +146,8 @@ def test_few_bytes_cannot_stand_for_a_huge_image() -> None:
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (b"\5", "the method 5 is not known"),
+        (b"\6", "the method 6 is not known"),
+        (b"\5", "the method 5 is not known for uint8"),
         (b"\0\1\2\3\0", "1 bytes follow the end of a tile"),
         (b"\1\5\1", "a stream needs 5 bytes"),
         (b"", "a method needs 1 bytes"),
