@@ -107,6 +107,6 @@ def test_signal_descriptions_that_are_no_image_are_refused(model: PhotoModel) ->
 
 def test_what_it_tells(model: PhotoModel) -> None:
     facts = PhotoCodec.describe(model)
-    assert (facts["planes"], facts["hidden units"], facts["neighbours"]) == (3, "8, 8, 8", "18, 45, 72")
+    assert (facts["planes"], facts["hidden units"], facts["neighbours"]) == (3, "8, 8, 8", "19, 46, 73")
     data = neuralcodec.compress(waves(4, 4, 3), model)
     assert read_info(data).codec == "photo"

@@ -116,7 +116,15 @@ def decode_photo(payload: bytes, model: Photo, dtype: int, shape: tuple[int, ...
     reader = Reader(payload)
     form = reader.unsigned(1)
     if form == 1:
-        return _decode_png(reader.take(reader.left), DTYPES[dtype], height, width, channels, len(shape))
+        held = len(shape) == 2 or (DTYPES[dtype] != "?" and channels > 1)
+        must(held, "no PNG holds such samples")
+        depth = {"?": 1, "u1": 8, "u2": 16}[DTYPES[dtype]]
+        return _decode_png(reader.take(reader.left), depth, height, width, channels)
+    if form == 2:
+        must(DTYPES[dtype] == "u1" and len(shape) == 2, "levels are those of gray images of 8 bits")
+        depth, step = reader.unsigned(1), reader.unsigned(1)
+        must(depth in (1, 2, 4) and 1 <= step <= 255 // (2**depth - 1), "levels out of range")
+        return step * _decode_png(reader.take(reader.left), depth, height, width, channels)
     must(form == 0, "an unknown form")
     side = reader.varint(1024, least=1)
     rows, columns = -(-height // side), -(-width // side)
@@ -157,6 +165,10 @@ def _decode_tile(record: bytes, model: Photo, dtype: str, shape: tuple[int, int,
         elif method == 3:
             data = Reader(reader.take(reader.varint()))
             out[:, :, group] = _decode_differences(data, dtype, height, width, len(group))
+        elif method == 5:
+            must(dtype == "u2", "residuals are of 16 bits")
+            data = Reader(reader.take(reader.varint()))
+            out[:, :, group] = _decode_residuals(data, height, width, len(group))
         else:
             must(method == 4, "an unknown method")
             size = height * width * len(group)
@@ -184,6 +196,36 @@ def _decode_differences(data: Reader, dtype: str, height: int, width: int, plane
     if way & 4:
         d[1:] += d[0]
     found: Matrix = (d % (1 << depth)).transpose(1, 2, 0)
+    return found
+
+
+def _decode_residuals(data: Reader, height: int, width: int, planes: int) -> Matrix:
+    way, k = data.unsigned(1), data.unsigned(1)
+    must(way <= (planes > 1) and k <= 16, "residuals of an unknown kind")
+    count = planes * height * width
+    packed = np.frombuffer(data.take(-(-count * k // 8)), np.uint8)
+    bits = np.unpackbits(packed)
+    must(not bits[count * k :].any(), "the last byte of the low bits is not filled with zeros")
+    low = np.zeros(count, np.int64)
+    for place in range(k):
+        low = 2 * low + bits[: count * k].reshape(count, k)[:, place]
+    high = read_tensor(data.take(data.left), planes * height, width).astype(np.int64).ravel()
+    must(int(high.max()) < 1 << (16 - k), "a residual is out of range")
+    folded = high << k | low
+    d = np.where(folded % 2, -(folded + 1) // 2, folded // 2).reshape(planes, height, width)
+    v = np.zeros_like(d)
+    for p in range(planes):
+        least = -(2**15) if way and p else 0
+        for y in range(height):
+            for x in range(width):
+                west = v[p, y, x - 1] if x else v[p, y - 1, x] if y else 0
+                north = v[p, y - 1, x] if y else west
+                northwest = v[p, y - 1, x - 1] if x and y else west if not y else north
+                guess = _median_edge(int(west), int(north), int(northwest))
+                v[p, y, x] = (guess + d[p, y, x] - least) % 2**16 + least
+    if way:
+        v[1:] += v[0]
+    found: Matrix = (v % 2**16).transpose(1, 2, 0)
     return found
 
 
@@ -397,11 +439,8 @@ def _inflate(data: bytes, length: int) -> bytes:
     return raw
 
 
-def _decode_png(data: bytes, dtype: str, height: int, width: int, channels: int, rank: int) -> Matrix:
+def _decode_png(data: bytes, depth: int, height: int, width: int, channels: int) -> Matrix:
     """Undo the filters of PNG (ISO/IEC 15948, clause 9)."""
-    held = (dtype == "u1" and (rank == 2 or channels in (2, 3, 4))) or (rank == 2 and dtype in ("?", "u2"))
-    must(held, "no PNG holds such samples")
-    depth = {"?": 1, "u1": 8, "u2": 16}[dtype]
     length, back = (width * channels * depth + 7) // 8, max(1, channels * depth // 8)
     raw = _inflate(data, height * (length + 1))
     above = np.zeros(length + back, np.int64)
@@ -416,8 +455,9 @@ def _decode_png(data: bytes, dtype: str, height: int, width: int, channels: int,
         rows.append(row[back:].astype(np.uint8))
         above = row
     plain: NDArray[Any] = np.array(rows)
-    if depth == 1:
-        plain = np.unpackbits(plain, axis=1)[:, :width]
+    if depth < 8:
+        bits = np.unpackbits(plain, axis=1).reshape(height, -1, depth)
+        plain = (bits << np.arange(depth)[::-1]).sum(2)[:, :width]
     elif depth == 16:
         plain = plain.view(">u2")
     return plain.astype(np.int64).reshape(1, -1)
