@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from make_models import MODELS
-from make_photos import PHOTOS, photo, settings
+from make_photos import PHOTOS, photo, png_form, settings
 from make_representations import REPRESENTATIONS, waves
 from make_weights import WEIGHTS, make
 from numpy.typing import NDArray
@@ -318,7 +318,7 @@ def _make_photo(name: str, entries: dict[str, Any]) -> None:
     file, x = "models/photo.ncm", image()
     model = PhotoModel.from_artifact(read_artifact(HERE / file))
     with settings(**options):
-        data = neuralcodec.compress(x, model)
+        data = neuralcodec.compress(x, model, png_form=png_form(name))
     _write(path, data)
     entries[path] = {
         "sha256": _sha256(data),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.codecs import photo as codec
+from neuralcodec.container.png import PngForm
 from neuralcodec.photo import payload
 from neuralcodec.photo.model import PhotoModel
 
@@ -47,9 +48,12 @@ def _gray(height: int, width: int, seed: int) -> Array:
 
 
 def _deep(image: NDArray[np.uint8]) -> Array:
-    return image.astype(np.uint16) * 257 + np.arange(image.shape[1], dtype=np.uint16).reshape(
-        -1, *image.shape[2:3]
-    )
+    columns = np.arange(image.shape[1], dtype=np.uint16)
+    return image.astype(np.uint16) * 257 + columns.reshape(-1, *[1] * (image.ndim - 2))
+
+
+def _noise(seed: int, top: int, shape: tuple[int, ...]) -> Array:
+    return np.random.default_rng(seed).integers(0, top, shape, np.uint16)
 
 
 def _half_flat(image: NDArray[np.uint8]) -> Array:
@@ -72,8 +76,21 @@ PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-flat": (lambda: _half_flat(textured(24, 32, 3, 30)), {"side": 16}),
     "single-photo-16-bit": (lambda: _deep(_gray(16, 24, 31)), {}),
     "single-photo-bits": (lambda: _gray(19, 21, 32) > 120, {}),
-    "single-photo-noise": (lambda: np.random.default_rng(33).integers(0, 256, (25, 25, 3), np.uint8), {}),
+    "single-photo-16-bit-colour": (
+        lambda: _deep(textured(21, 30, 3, 34)) + _noise(34, 60, (21, 30, 3)),
+        {"side": 16},
+    ),
+    "single-photo-levels": (lambda: _noise(35, 4, (17, 40)).astype(np.uint8) * 85, {}),
+    "single-photo-palette": (lambda: _gray(20, 33, 36) // 64, {}),
+    "single-photo-noise": (lambda: _noise(33, 256, (25, 25, 3)).astype(np.uint8), {}),
 }
+
+
+def png_form(name: str) -> bytes | None:
+    """Return how a signal is to be written as a PNG file, for the one that tells it."""
+    colours = bytes(range(10, 22))
+    chunks = ((b"PLTE", colours), (b"tRNS", bytes([0, 128])))
+    return PngForm(2, chunks).to_bytes() if name.endswith("palette") else None
 
 
 @contextlib.contextmanager
