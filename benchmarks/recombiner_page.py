@@ -31,6 +31,8 @@ def figures() -> list[str]:
         *against(found, MNIST, "rate_ratio", "Bytes over those of others at the same PSNR, MNIST"),
         *photographs(load("recombiner_kodak")["figures"]),
         *presets(load("recombiner_presets")["figures"]),
+        *ablations(load("recombiner_ablations")["figures"]),
+        *signals(load("recombiner_signals")["figures"]),
     ]
 
 
@@ -40,12 +42,14 @@ def photographs(found: dict[str, Any]) -> list[str]:
     for preset, one in found["presets"].items():
         threads = next(iter(one["images"].values()))["threads"]
         others = [one["rivals"]["jpeg2000"], one["rivals"]["webp"], one["rivals_on_all"]["jpeg2000"]]
+        fast = [found["presets"]["fast"]["images"][name]["psnr"] for name in one["images"]]
         row = [f"`{preset}`", str(len(one["images"])), f"{one['bpp']:.3f}", f"{one['psnr']:.2f}"]
+        row.append(f"{sum(fast) / len(fast):.2f}")
         row += ["" if psnr is None else f"{psnr:.2f}" for psnr in others]
         rows.append((*row, f"{one['encode_seconds']:.0f}", f"{one['decode_seconds']:.2f}", str(threads)))
     head = (
-        "preset", "images", "bpp", "PSNR, dB", "JPEG 2000", "WebP", "JPEG 2000 on all 24", "encode, s", "decode, s",
-        "threads",
+        "preset", "images", "bpp", "PSNR, dB", "`fast` on the same", "JPEG 2000", "WebP", "JPEG 2000 on all 24",
+        "encode, s", "decode, s", "threads",
     )  # fmt: skip
     return [
         "Photographs: `recombiner-photo` on images of Kodak, drawn by seed, and others at the same rate:",
@@ -62,6 +66,50 @@ def presets(found: dict[str, Any]) -> list[str]:
     ]
     title = f"Presets, {found['images']} images of CIFAR-10 with `{found['model']}` (the rate is the same for all):"
     return [title, "", *table(("preset", "PSNR, dB", "processor seconds an image"), rows)]
+
+
+def ablations(found: dict[str, Any]) -> list[str]:
+    """Positional encodings, and the index model."""
+    index = found["index_model"]
+    rows = [
+        (name, f"{one['psnr']:.2f}", f"{one['bits_uniform']:.0f}", f"{one['bits_fitted']:.2f}")
+        for name, one in index.items()
+    ]
+    first = (
+        f"Index models, {found['images']} images of CIFAR-10, `fast`: bits of a block's index without and with a "
+        "fitted table."
+    )
+    lines = [first, "", *table(("candidate", "PSNR, dB", "uniform", "fitted"), rows)]
+    rows = [
+        (name, f"{one['bpp']:.3f}", f"{one['psnr']:.2f}", f"{one['guessed']['held_out_psnr']:.2f}")
+        for name, one in found["encodings"].items()
+    ]
+    second = (
+        f"Positional encodings: models trained for {found['steps']} steps by the same recipe, images coded with "
+        "`fast`."
+    )
+    head = ("positional encodings", "bpp", "PSNR, dB", "PSNR of guessed posteriors, held out")
+    return [*lines, second, "", *table(head, rows)]
+
+
+def signals(found: dict[str, Any]) -> list[str]:
+    """Signals of one and three dimensions."""
+    rows = []
+    for name, one in found.items():
+        if name == "steps":
+            continue
+        rate = f"{one['rate']:.3g} {one['rate_unit']}"
+        sizes = f"{one['training_signals']}; {one['held_out']}"
+        patch = "x".join(map(str, one["patch"]))
+        rows.append(
+            (name, sizes, patch, rate, f"{one['psnr']:.1f}", f"{one['snr']:.1f}", f"{one['rmsd']:.3g}")
+        )
+    head = ("signals", "trained on; held out", "patch", "rate", "PSNR, dB", "SNR, dB", "RMSD, in samples")
+    title = (
+        f"Other signals: small models trained from nothing for {found['steps']} steps on small sets, files of "
+        "held-out signals."
+    )
+    return [title, "", *table(head, rows)]
 
 
 def models(found: dict[str, Any], prefix: str) -> list[str]:

@@ -1,13 +1,15 @@
 """RECOMBINER on signals of one and three dimensions: speech, protein backbones, video, and made ones.
 
-    NEURALCODEC_DATA=... python benchmarks/recombiner_signals.py [--steps 400]
+    NEURALCODEC_DATA=... python benchmarks/recombiner_signals.py [--steps 400] [--only blobs]
 
-A model is trained from nothing on each set, by a short recipe, and codes signals that were held out, one
-file each, with the preset `fast`. The sets are small and so are the models: this shows that the same code takes such
-signals, not how well it could do. PSNR is relative to the whole range of samples that the model knows.
+A model is trained from nothing on each set, by a short recipe, and codes signals that were held out, one file each,
+with the preset `fast`. The sets are small and so are the models: this shows that the same code takes such signals, not
+how well it could do. PSNR is relative to the whole range of samples that the model knows. With --only NAME the other
+sets keep the figures that the result file has.
 """
 
 import argparse
+import json
 import math
 import os
 import tempfile
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import write_result
+from common import HERE, write_result
 from numpy.typing import NDArray
 
 import neuralcodec
@@ -64,9 +66,9 @@ def chirps() -> Signals:
 
 
 def blobs() -> Signals:
-    """Two bright blobs that move through 16 frames of 32x32 pixels."""
+    """Two bright blobs that move through 16 frames of 24x24 pixels."""
     rng = np.random.default_rng(0)
-    t, y, x = np.meshgrid(np.linspace(-1, 1, 16), *2 * [np.linspace(-1, 1, 32)], indexing="ij")
+    t, y, x = np.meshgrid(np.linspace(-1, 1, 16), *2 * [np.linspace(-1, 1, 24)], indexing="ij")
     made = []
     for _ in range(48):
         place, speed = rng.uniform(-0.6, 0.6, (2, 2)), rng.uniform(-0.4, 0.4, (2, 2))
@@ -177,11 +179,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=400)
-    steps = parser.parse_args().steps
+    parser.add_argument("--only", help="a set, by how its name starts")
+    options = parser.parse_args()
+    steps = options.steps
     torch.set_num_threads(thread_count())
-    figures: dict[str, Any] = {"steps": steps}
+    path = HERE / "recombiner_signals.json"
+    before = json.loads(path.read_text())["figures"] if options.only and path.exists() else {}
+    figures: dict[str, Any] = before if before.get("steps") == steps else {"steps": steps}
     with tempfile.TemporaryDirectory() as folder:
         for name, case in CASES.items():
+            if not name.startswith(options.only or ""):
+                continue
             figures[name] = measure(case, steps, Path(folder))
             write_result(__file__, figures)
 
