@@ -1,6 +1,6 @@
 """Files of the hypercomplex ResNet (n=4), coded with loss, against the real one's bytes in single precision.
 
-    NEURALCODEC_DATA=... python benchmarks/phnn/coded.py [--epochs 10] [--width 12]
+    NEURALCODEC_DATA=... python benchmarks/phnn/coded.py [--epochs 4] [--width 12]
 
 Reads the states that train.py, with the same options, left in `runs/phnn/`, and goes on behind the seeds that it has
 done. For inference a batch norm is a scale and a shift by channel, which is exact, and these are what the files hold.
@@ -146,7 +146,7 @@ def figures(
 def main() -> int:
     """Code, choose, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--width", type=int, default=12)
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
