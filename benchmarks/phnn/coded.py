@@ -4,11 +4,12 @@
 
 Reads the states that train.py, with the same options, left in `runs/phnn/`, and goes on behind the seeds that it has
 done. For inference a batch norm is a scale and a shift by channel, which is exact, and these are what the files hold.
-What errors of each tensor are worth is measured on 1,024 training images. The statistics of the norms are those of the
-coded kernels: measured anew on 4,096 training images with what a file decodes to, before scales and shifts are coded.
-Ratio and bound of a file are chosen by 10,000 other training images, seen as they are: it is the coarsest whose
-accuracy there is at most 0.2 points below that of the network before coding. Then the test images are looked at, once.
-The real network's bytes are those of its kernels, the norms folded into them, four bytes a value and nothing else.
+What errors of each tensor are worth is measured on 1,024 training images (importance.py tells what that saves). The
+statistics of the norms are those of the coded kernels: measured anew on 4,096 training images with what a file decodes
+to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other training images, seen as
+they are: it is the coarsest whose accuracy there is at most 0.2 points below that of the network before coding. Then
+the test images are looked at, once. The real network's bytes are those of its kernels, the norms folded into them, four
+bytes a value and nothing else.
 """
 
 import argparse
@@ -58,14 +59,11 @@ class Coder:
         With batch norms.
     x
         Training images.
-    weighs
-        Whether importance is measured, or all tensors weigh alike.
     """
 
-    def __init__(self, trained: nn.Module, x: Tensor, weighs: bool) -> None:
+    def __init__(self, trained: nn.Module, x: Tensor) -> None:
         self.trained, self.x, self.model = trained, x, for_inference(trained)
-        batches = x[:CALIBRATION].split(16)
-        self.importance = measure_importance(self.model, batches) if weighs else None
+        self.importance = measure_importance(self.model, x[:CALIBRATION].split(16))
 
     def file(self, ratio: float, bound: float) -> tuple[bytes, nn.Module]:
         """A file, and the network that it decodes to."""
@@ -123,14 +121,13 @@ def figures(
     choose = (train[0][-CHOOSING:], train[1][-CHOOSING:])
     found: dict[str, Any] = {}
     for n, run in runs.items():
-        coder, plain = (Coder(run.model, train[0], weighs) for weighs in (True, False))
-        chosen, without = coder.coarsest(*choose), plain.coarsest(*choose)
+        coder = Coder(run.model, train[0])
+        chosen = coder.coarsest(*choose)
         data, decoded = coder.file(chosen["ratio"], chosen["bound"])
         found["real" if n == 1 else f"n={n}"] = {
             **chosen,
             "bytes": len(data),
             "parts": parts(data),
-            "bytes_without_importance": len(plain.file(without["ratio"], without["bound"])[0]),
             "single_precision_bytes": folded_bytes(coder.model)
             if n == 1
             else 4 * run.report.after.parameters,
@@ -140,6 +137,12 @@ def figures(
     real, own = found["real"], found[f"n={COMPONENTS}"]
     found["bytes_to_real"] = own["bytes"] / real["single_precision_bytes"]
     found["points_to_real"] = 100 * (own["coded_accuracy"] - real["accuracy"])
+    return found
+
+
+def known(place: Path) -> dict[str, Any]:
+    """The figures of seeds that are done, by whatever process."""
+    found: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
     return found
 
 
@@ -158,12 +161,11 @@ def main() -> int:
     train, test = images("train"), images("test")
     recipe = f"w{options.width}-b{options.blocks}-e{options.epochs}"
     place = RUNS / "phnn" / f"coded-{recipe}.json"  # what is done already
-    seeds: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
     for seed, mine in runs.items():
-        if str(seed) not in seeds:
-            seeds[str(seed)] = figures(mine, train, test)
-            place.write_text(json.dumps(seeds))
-    seeds = {str(seed): seeds[str(seed)] for seed in runs}
+        if str(seed) not in known(place):
+            found = figures(mine, train, test)
+            place.write_text(json.dumps({**known(place), str(seed): found}))
+    seeds = {str(seed): known(place)[str(seed)] for seed in runs}
     result = {
         "seeds": seeds,
         "bytes_to_real": float(np.mean([one["bytes_to_real"] for one in seeds.values()])),
