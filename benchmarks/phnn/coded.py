@@ -5,11 +5,11 @@
 Reads the states that train.py, with the same options, left in `runs/phnn/`, and goes on behind the seeds that it has
 done. For inference a batch norm is a scale and a shift by channel, which is exact, and these are what the files hold.
 What errors of each tensor are worth is measured on 1,024 training images (importance.py tells what that saves). The
-statistics of the norms are those of the coded kernels: measured anew on 4,096 training images with what a file decodes
-to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other training images, seen as
-they are: it is the coarsest whose accuracy there is at most 0.2 points below that of the network before coding. Then
-the test images are looked at, once. The real network's bytes are those of its kernels, the norms folded into them, four
-bytes a value and nothing else.
+statistics of the norms are those of the coded kernels: measured anew on 4,096 training images, varied as in training,
+with what a file decodes to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other
+training images, seen as they are: it is the coarsest whose accuracy there is at most 0.2 points below that of the
+network before coding. Then the test images are looked at, once. The real network's bytes are those of its kernels, the
+norms folded into them, four bytes a value and nothing else.
 """
 
 import argparse
@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE.parent))
 from common import write_result  # noqa: E402
 from network import for_inference  # noqa: E402
 from resumable import RUNS  # noqa: E402
-from train import SEEDS, Run, accuracy, images  # noqa: E402
+from train import SEEDS, Run, accuracy, images, varied  # noqa: E402
 
 from neuralcodec import compress_weights, decompress_weights  # noqa: E402
 from neuralcodec.weights import WeightsReader, measure_importance  # noqa: E402
@@ -86,9 +86,10 @@ class Coder:
                 module.reset_running_stats()
                 module.momentum = None  # the mean of all batches
         model.train()
+        generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for some in self.x[:NORMING].split(256):
-                model(some)
+                model(varied(some, generator))  # as in training: without, some networks lose half a point
         return for_inference(model)
 
     def coarsest(self, x: Tensor, classes: Tensor) -> dict[str, Any]:
@@ -98,7 +99,9 @@ class Coder:
         def good(ratio: float, bound: float) -> bool:
             return accuracy(self.file(ratio, bound)[1], x, classes) >= least
 
-        ratio = next(one for one in RATIOS if good(one, START))
+        ratio = next((one for one in RATIOS if good(one, START)), 0)
+        if not ratio:
+            sys.exit(f"no file up to {RATIOS[-1]} dB is within {100 * ALLOWED} points")
         ratio = next((one for one in (ratio - 2, ratio - 1) if good(one, START)), ratio)
         bound = next((one for one in BOUNDS if one > START and good(ratio, one)), START)
         return {"ratio": ratio, "bound": bound, "accuracy_wanted": least}
