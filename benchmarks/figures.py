@@ -62,7 +62,7 @@ def style() -> Any:
     return plt
 
 
-def save(figure: Any, name: str) -> None:
+def save(figure: Any, name: str, colours: int = 64) -> None:
     """Write docs/figures/<name>.png with a palette, which keeps it small."""
     from io import BytesIO
 
@@ -71,7 +71,7 @@ def save(figure: Any, name: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     buffer = BytesIO()
     figure.savefig(buffer, dpi=150, bbox_inches="tight", format="png")
-    picture = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     picture.save(FOLDER / f"{name}.png", optimize=True)
 
 

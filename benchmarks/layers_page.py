@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import evidence_page
 from comparison_page import load, table
 
 CONVOLUTIONS = [f"conv2d {c} -> {c}, 3x3, at 32x32" for c in (64, 128, 256)]
@@ -21,9 +22,9 @@ def text() -> str:
     cases: dict[str, Any] = speed["cases"]
     versions = ", ".join(f"{name} {number}" for name, number in speed["versions"].items())
     lines = [
-        "Written by `python benchmarks/report.py` from `layers_start.json` and `layers_speed.json` in `benchmarks/`, "
-        "which name the command and the machine of each run. Times are medians of ratios of the processor's time "
-        f"within a round, on one thread; {versions}.",
+        "Written by `python benchmarks/report.py` from `layers_start.json`, `layers_speed.json`, `phnn/train.json` and "
+        "`wave/train.json` in `benchmarks/`, which name the command and the machine of each run. Times are medians of "
+        f"ratios of the processor's time within a round, on one thread; {versions}.",
         "",
         "### Asked and reached",
         "",
@@ -41,6 +42,7 @@ def text() -> str:
     lines += ["### Beside tensorly-torch", "", *rivals(cases)]
     for threads, others in speed.get("cases_by_threads", {}).items():
         lines += [f"### On {threads} threads", "", *on_threads(others)]
+    lines += evidence_page.networks(figures("phnn/train"), figures("wave/train"))
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -261,7 +261,10 @@ def pages() -> dict[Path, str]:
         RECOMBINER: between_marks(RECOMBINER, "\n".join(recombiner_page.figures())),
         WEIGHTS: between_marks(
             WEIGHTS,
-            weights_page.figures(weights["figures"], figures("weights_factors"), figures("phnn/importance")),
+            weights_page.figures(
+                weights["figures"],
+                *(figures(name) for name in ("weights_factors", "phnn/importance", "phnn/coded")),
+            ),
         ),
         PHOTO: between_marks(
             PHOTO,

@@ -1,6 +1,8 @@
-"""The figures of docs/weights.md, from weights_rate.json."""
+"""The figures of docs/weights.md, from the result files of weights."""
 
 from typing import Any
+
+import evidence_page
 
 GOALS = {"uniform": (-6, -10), "dependent": (-2, -5)}
 EXACT = {"float32": (-0.5, -0.8), "bfloat16": (-1.2, -2.0)}
@@ -11,9 +13,12 @@ def mark(reached: float, least: float, aim: float) -> str:
     return "aim" if reached <= aim else "asked" if reached <= least else "**missed**"
 
 
-def figures(result: dict[str, Any], factors: dict[str, Any], importance: dict[str, Any]) -> str:
+def figures(
+    result: dict[str, Any], factors: dict[str, Any], importance: dict[str, Any], coded: dict[str, Any]
+) -> str:
     """Return the tables."""
-    return "\n".join([codecs(result), *of_factors(factors), *of_importance(importance)])
+    lines = [codecs(result), *of_factors(factors), *of_importance(importance), *evidence_page.coded(coded)]
+    return "\n".join(lines)
 
 
 def of_factors(result: dict[str, Any]) -> list[str]:

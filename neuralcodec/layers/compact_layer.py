@@ -232,8 +232,16 @@ class CompactLayer(nn.Module):
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def converted(t: Tensor) -> Tensor:
+            try:
+                return fn(t)
+            except RuntimeError:  # `channels_last` is for images, and asked of all that has five axes too
+                if t.dim() != 5:
+                    raise
+                return fn(t.flatten()).view(t.shape)
+
         self._folded = None
-        super()._apply(fn, recurse)
+        super()._apply(converted, recurse)
         return self
 
     def __getstate__(self) -> dict[str, Any]:

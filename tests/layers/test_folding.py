@@ -272,6 +272,19 @@ def test_other_precisions(name: str) -> None:
         assert torch.isfinite(expected).all()
 
 
+@every
+def test_networks_change_to_channels_last(name: str) -> None:
+    layer = MAKERS[name]()
+    x = input_for(layer)
+    before = layer(x).detach()
+    network = nn.Sequential(layer).to(memory_format=torch.channels_last)
+    if layer.geometry.axes:
+        x = x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(x), before)
+    with pytest.raises(RuntimeError, match="channels_last"):  # but what torch refuses of others stays refused
+        layer._apply(lambda t: t[None].to(memory_format=torch.channels_last))
+
+
 def test_to_dense_is_torchs_own() -> None:
     layer = MAKERS["learned"]().eval().requires_grad_(False)
     own = layer.to_dense()
