@@ -55,7 +55,7 @@ def draw(found: dict[str, Any]) -> None:
     ticks = [0.5, 1, 2, 5, 10, 20, 50]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlim(0.4, 100)
+    axes.set_xlim(0.3, 100)
     axes.set_ylim(min(rates.values()) - 0.08, TOP)
     axes.set_xlabel("decoding, megapixels a second")
     axes.set_ylabel("bits a sub-pixel, Kodak")

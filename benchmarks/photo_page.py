@@ -19,6 +19,13 @@ ASKED = {
 """Bits per sub-pixel of Kodak, and megapixels a second of decoding with 2 threads: at least, and the aim."""
 
 
+REFERENCE = "jxl-lossless:effort=9"
+AGAINST = (
+    ("Kodak", ("kodak",), 1.0, -3.0),
+    ("photo_eval (wallpapers and Set14)", ("wallpapers", "set14"), 2.0, -2.0),
+)
+"""Sets, and percent above JPEG XL: at the most, and the aim."""
+
 LARGEST = "100"
 TILES, MEMORY, INTEGER = (1.0, 0.4), (1000, 1000), (0.02, 0.005)
 """At least, and the aim: percent lost by tiles of 512, MB for 100 megapixels, and bits lost by integers. Memory is
@@ -83,11 +90,26 @@ def figures(
             f"({mark(rate <= aim, rate <= least)}) |"
         )
         lines.append(
-            f"| `{model}`, decoding with 2 threads, MP/s | {slow:g} | {quick:g} | {speed:.2f} "
+            f"| `{model}`, decoding with 2 threads, MP/s | {slow:g} | {quick:g} | {speed:.3g} "
             f"({mark(speed >= quick, speed >= slow)}) |"
+        )
+    for title, sets, least, aim in AGAINST:
+        over = percent_above(result, sets)
+        lines.append(
+            f"| `pc-photo` against JPEG XL at effort 9, {title} | {least:+g}% | {aim:+g}% | {over:+.1f}% "
+            f"({mark(over <= aim, over <= least)}) |"
         )
     lines += goals(tiles, memory, integer)
     return "\n".join(lines) + "\n"
+
+
+def percent_above(result: dict[str, Any], sets: tuple[str, ...]) -> float:
+    """How far `pc-photo` is above JPEG XL in the mean over the images of some sets."""
+    ours, theirs = (
+        [bits for name in sets for bits in result[name][codec]["of_each_image"].values()]
+        for codec in ("pc-photo", REFERENCE)
+    )
+    return 100 * (sum(ours) / sum(theirs) - 1)
 
 
 def of_tiles(found: dict[str, Any]) -> list[str]:

@@ -7,11 +7,11 @@ The data set is solved once (some minutes) and kept, with the state of every run
 benchmark goes on. The result file tells of the surrogates whose three runs are done (`--minutes 0` writes it at once).
 Of 1,400 problems 1,000 train, 200 choose the epoch, and 200 are for the figures: the relative L2 error of all fields of
 a problem, its mean over the problems. All surrogates have one recipe: Adam, one cycle of the learning rate up to 2e-3,
-batches of 10 (better than 20 for the dense one on held-out problems, the only thing that was tried). The number of
-epochs is what a machine of two cores does in half an hour, and no error is at its end after it. Tucker's rank 19 has
-under a quarter of the dense one's parameters in all, rank 7 under a tenth. "Coded" are the bytes of a file of the codec
-of weights, at 35 dB of the kernels that are built, and "coded error" is that of the surrogate which it decodes to;
-"kept" are bytes for the backward pass of a batch.
+batches of 10 (better for the dense one on held-out problems than 20, or a rate up to 1e-3; nothing else was tried). The
+number of epochs is what a machine of two cores does in half an hour, and no error is at its end after it. Tucker's rank
+19 has under a quarter of the dense one's parameters in all, rank 7 under a tenth. "Coded" are the bytes of a file of
+the codec of weights, at 35 dB of the kernels that are built, and "coded error" is that of the surrogate which it
+decodes to; "kept" are bytes for the backward pass of a batch.
 """
 
 import argparse
