@@ -269,17 +269,26 @@ def _make_file(name: str, seed: int, entries: dict[str, Any]) -> None:
     x = recipe.signals(circuit, seed)
     data = recipe.encode(circuit, x)
     _write(path, data)
+    entries[path] = _entry(data, x, model, circuit.identity) | {
+        "mask": _sha256(np.ma.getmaskarray(x).tobytes()) if recipe.missing else None,
+        "archive": recipe.n is not None,
+        "metadata": _metadata(recipe),
+    }
+
+
+def _entry(data: bytes, x: Array, model: str, identity: bytes) -> dict[str, Any]:
+    """Return what the manifest tells of a file of one signal, without a mask and metadata, that decodes exactly."""
     values = np.ma.getdata(x)
-    entries[path] = {
+    return {
         "sha256": _sha256(data),
         "samples": _sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()),
-        "mask": _sha256(np.ma.getmaskarray(x).tobytes()) if recipe.missing else None,
+        "mask": None,
         "shape": list(x.shape),
         "dtype": x.dtype.name,
-        "archive": recipe.n is not None,
+        "archive": False,
         "model": model,
-        "identity": circuit.identity.hex(),
-        "metadata": _metadata(recipe),
+        "identity": identity.hex(),
+        "metadata": None,
     }
 
 
@@ -320,17 +329,7 @@ def _make_photo(name: str, entries: dict[str, Any]) -> None:
     with settings(**options):
         data = neuralcodec.compress(x, model, png_form=png_form(name))
     _write(path, data)
-    entries[path] = {
-        "sha256": _sha256(data),
-        "samples": _sha256(x.astype(x.dtype.newbyteorder("<")).tobytes()),
-        "mask": None,
-        "shape": list(x.shape),
-        "dtype": x.dtype.name,
-        "archive": False,
-        "model": file,
-        "identity": model.identity.hex(),
-        "metadata": None,
-    }
+    entries[path] = _entry(data, x, file, model.identity)
 
 
 def _indices(codec: Any, data: bytes, archive: bool) -> bytes:

@@ -38,6 +38,11 @@ class Head:
     colour: int
     interlaced: bool = False
 
+    @classmethod
+    def of(cls, shape: tuple[int, ...], depth: int) -> "Head":
+        """Return the head of an image (H, W) or (H, W, 1 to 4) without a palette."""
+        return cls(shape[1], shape[0], depth, COLOUR_OF[1 if len(shape) == 2 else shape[2]])
+
     @property
     def channels(self) -> int:
         """Samples of a pixel."""
@@ -263,6 +268,15 @@ def _loaded(head: Head, data: bytes, layout: str | None = None) -> NDArray[Any]:
         samples = np.asarray(image)
     # Pillow's bools are bytes of 0 and 255.
     return samples.view(np.uint8) != 0 if samples.dtype == bool else samples
+
+
+def depth_of(dtype: "np.dtype[Any]") -> int:
+    """Return the bits of a sample: 1, 8 or 16.
+
+    >>> [depth_of(np.dtype(name)) for name in ("bool", "uint8", "uint16")]
+    [1, 8, 16]
+    """
+    return 1 if dtype.kind == "b" else 8 * dtype.itemsize
 
 
 def step_of(depth: int) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuralcodec.container.png import COLOUR_OF, Head, image_data, read_samples, step_of
+from neuralcodec.container.folding import folded, unfolded
+from neuralcodec.container.png import Head, depth_of, image_data, read_samples, step_of
 from neuralcodec.container.signal import sample_string
 from neuralcodec.errors import CorruptFile
 from neuralcodec.native import decode_tensor, encode_tensor
@@ -18,19 +19,14 @@ LOW_DEPTHS = (1, 2, 4)
 """Bits of the samples of PNG files that have several in a byte."""
 
 
-def depth_of(dtype: "np.dtype[Any]") -> int:
-    """Return the bits of a sample: 1, 8 or 16."""
-    return 1 if dtype.kind == "b" else 8 * dtype.itemsize
-
-
 def encode_differences(tile: NDArray[Any]) -> bytes:
     """Return the coded differences of a tile (h, w, planes), by the way that makes them least, and which it is."""
     depth = depth_of(tile.dtype)
     planes = tile.transpose(2, 0, 1).astype(np.uint32)
     ways = range(8 if len(planes) > 1 else 4)
-    folded = {way: _folded(_differences(planes, way), depth) for way in ways}
-    way = min(ways, key=lambda w: float(np.log2(folded[w].astype(np.float32) + 1).sum()))
-    return bytes([way]) + encode_tensor(folded[way].reshape(-1, tile.shape[1]))
+    found = {way: _folded(_differences(planes, way), depth) for way in ways}
+    way = min(ways, key=lambda w: float(np.log2(found[w].astype(np.float32) + 1).sum()))
+    return bytes([way]) + encode_tensor(found[way].reshape(-1, tile.shape[1]))
 
 
 def decode_differences(
@@ -41,10 +37,10 @@ def decode_differences(
     way, depth = data[0] if data else 255, depth_of(dtype)
     if way > (7 if count > 1 else 3):
         raise CorruptFile(f"{way} is no way to take differences", "payload")
-    folded = decode_tensor(data[1:], count * height, width).astype(np.int64)
-    if int(folded.max()) >> depth:
-        raise CorruptFile(f"a difference is {int(folded.max())}, too large for {depth} bits", "payload")
-    d = np.where(folded & 1, -(folded + 1) >> 1, folded >> 1).reshape(count, height, width)
+    found = decode_tensor(data[1:], count * height, width)
+    if int(found.max()) >> depth:
+        raise CorruptFile(f"a difference is {int(found.max())}, too large for {depth} bits", "payload")
+    d = unfolded(found).reshape(count, height, width)
     if way & DOWN:
         d = d.cumsum(1)
     if way & ACROSS:
@@ -68,14 +64,9 @@ def _differences(planes: NDArray[np.uint32], way: int) -> NDArray[np.uint32]:
 
 
 def _folded(d: NDArray[np.uint32], depth: int) -> NDArray[np.uint32]:
-    """Return differences modulo 2^depth, the nearest to 0 being the least: 0, -1, 1, -2, ..."""
-    half, mask = 1 << (depth - 1), np.uint32((1 << depth) - 1)
-    low = d & mask
-    negative = low >= half
-    folded: NDArray[np.uint32] = np.where(
-        negative, 2 * ((1 << depth) - low.astype(np.int64)) - 1, 2 * low
-    ).astype(np.uint32)
-    return folded
+    """Return differences modulo 2^depth, from -2^(depth - 1) up, folded."""
+    half, mask = np.uint32(1 << (depth - 1)), np.uint32((1 << depth) - 1)
+    return folded(((d + half) & mask).astype(np.int64) - int(half)).astype(np.uint32)
 
 
 def of_sample_string(raw: bytes, dtype: "np.dtype[Any]") -> NDArray[Any]:
@@ -166,7 +157,7 @@ def _least_data(image: NDArray[Any], depth: int, ways: tuple[bool, ...]) -> byte
 
 
 def _of_data(data: bytes, shape: tuple[int, ...], depth: int) -> NDArray[Any]:
-    head = Head(shape[1], shape[0], depth, COLOUR_OF[1 if len(shape) == 2 else shape[2]])
+    head = Head.of(shape, depth)
     _inflated(data, shape[0] * (1 + head.row_bytes))
     try:
         return read_samples(head, [data])

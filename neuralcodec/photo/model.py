@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.artifact import Artifact, Tensor
+from neuralcodec.container.folding import folded, unfolded
 from neuralcodec.errors import InvalidModel
 from neuralcodec.native.photo import PhotoKernel
 from neuralcodec.photo.context import PLANES, inputs, words
@@ -124,9 +125,9 @@ class PhotoModel:
             sizes = [network.hidden, network.components, network.fitted, *network.shifts]
             tensors[f"sizes.{plane}"] = np.array([sizes], np.uint32)
             for name in LAYERS:
-                tensors[f"{name}.{plane}"] = _folded(network.weights[name])
+                tensors[f"{name}.{plane}"] = folded(network.weights[name]).astype(np.uint32)
             for name in BIASED:
-                tensors[f"{name}.bias.{plane}"] = _folded(network.biases[name][None])
+                tensors[f"{name}.bias.{plane}"] = folded(network.biases[name][None]).astype(np.uint32)
         return Artifact(FAMILY, self.header, tensors)
 
     @property
@@ -165,21 +166,14 @@ def _read_network(tensors: dict[str, Tensor], plane: int) -> Network:
     hidden, components, fitted, *shifts = map(int, sizes[0])
     if fitted > 1:
         raise InvalidModel(f"the tensor sizes.{plane} tells {fitted} for whether there is a fit, not 0 or 1")
-    weights = {name: _unfolded(take(f"{name}.{plane}"), MOST_WEIGHT) for name in LAYERS}
-    biases = {name: _unfolded(take(f"{name}.bias.{plane}"), MOST_BIAS)[0] for name in BIASED}
+    weights = {name: _checked(take(f"{name}.{plane}"), MOST_WEIGHT) for name in LAYERS}
+    biases = {name: _checked(take(f"{name}.bias.{plane}"), MOST_BIAS)[0] for name in BIASED}
     first, second, last, linear = shifts
     return Network(hidden, components, bool(fitted), (first, second, last, linear), weights, biases)
 
 
-def _folded(values: Integers) -> Tensor:
-    """Return integers as unsigned ones: 0, -1, 1, -2, ... become 0, 1, 2, 3, ..."""
-    wide = values.astype(np.int64)
-    return np.where(wide < 0, -2 * wide - 1, 2 * wide).astype(np.uint32)
-
-
-def _unfolded(values: Tensor, most: int) -> Integers:
-    wide = values.astype(np.int64)
-    found = np.where(wide % 2, -(wide + 1) // 2, wide // 2)
+def _checked(values: Tensor, most: int) -> Integers:
+    found = unfolded(values)
     if found.size and int(np.abs(found).max()) > most:
         raise InvalidModel(f"a parameter is {int(np.abs(found).max())} in size, above {most}")
     return found.astype(np.int32)

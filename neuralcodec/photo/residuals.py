@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralcodec.container.folding import folded, unfolded
 from neuralcodec.container.primitives import Reader
 from neuralcodec.errors import CorruptFile
 from neuralcodec.native import decode_tensor, encode_tensor
@@ -42,11 +43,11 @@ def decode_residuals(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uin
     high = decode_tensor(bytes(reader.take(reader.remaining, "residuals")), count * height, width)
     if int(high.max()) >> (DEPTH - low):
         raise CorruptFile(f"a residual is {int(high.max())}, too large for {DEPTH - low} bits", "payload")
-    folded = high.astype(np.int64) << low
+    whole = high.astype(np.int64) << low
     if low:
         bits = np.unpackbits(packed, count=size * low).reshape(size, low)
-        folded += (bits @ (1 << np.arange(low - 1, -1, -1))).reshape(folded.shape)
-    d = np.where(folded & 1, -(folded + 1) >> 1, folded >> 1).reshape(count, height * width)
+        whole += (bits @ (1 << np.arange(low - 1, -1, -1))).reshape(whole.shape)
+    d = unfolded(whole).reshape(count, height * width)
     centred = np.arange(count)[:, None] >= (1 if way else count)
     values = _predicted_back(d, height, width, centred)
     if way:
@@ -78,8 +79,7 @@ def _folded(values: Planes) -> Planes:
     corner[:, 1:, 1:] = values[:, :-1, :-1]
     north[:, 0] = corner[:, 0] = west[:, 0]
     west[:, 1:, 0] = corner[:, 1:, 0] = north[:, 1:, 0]
-    d = _centred(values - _median_edge(west, north, corner))
-    return np.where(d < 0, -2 * d - 1, 2 * d)
+    return folded(_centred(values - _median_edge(west, north, corner)))
 
 
 def _median_edge(west: Planes, north: Planes, corner: Planes) -> Planes:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.artifact import Tensor
+from neuralcodec.container.folding import folded, unfolded
 from neuralcodec.errors import InvalidModel
 
 
@@ -15,8 +16,7 @@ def to_levels(x: NDArray[Any], step: float) -> Tensor:
     >>> to_levels(np.array([[0.0, 0.26, -0.5]]), 0.25)
     array([[0, 2, 3]], dtype=uint32)
     """
-    levels = np.rint(np.asarray(x, np.float64) / step).astype(np.int64)
-    return np.where(levels < 0, -2 * levels - 1, 2 * levels).astype(np.uint32)
+    return folded(np.rint(np.asarray(x, np.float64) / step)).astype(np.uint32)
 
 
 def of_levels(levels: Tensor, step: float) -> NDArray[np.float32]:
@@ -25,9 +25,7 @@ def of_levels(levels: Tensor, step: float) -> NDArray[np.float32]:
     >>> of_levels(np.array([[0, 2, 3]], np.uint32), 0.25)
     array([[ 0.  ,  0.25, -0.5 ]], dtype=float32)
     """
-    whole = levels.astype(np.int64)
-    signed = np.where(whole % 2 == 1, -(whole + 1) // 2, whole // 2)
-    return signed.astype(np.float32) * np.float32(step)
+    return unfolded(levels).astype(np.float32) * np.float32(step)
 
 
 def step_words(steps: list[float]) -> Tensor:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import warnings
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -185,7 +186,7 @@ def kept_data(signal: Signal) -> tuple[bytes, int, int] | None:
     if signal.png_data is None:
         return None
     if signal.png_form is None or signal.samples.dtype != np.uint8:
-        return signal.png_data, 1 if signal.samples.dtype == bool else 8 * signal.samples.dtype.itemsize, 0
+        return signal.png_data, png.depth_of(signal.samples.dtype), 0
     form = PngForm.from_bytes(signal.png_form)
     return signal.png_data, form.depth, 1 if form.palette is not None else png.step_of(form.depth)
 
@@ -347,17 +348,15 @@ def write_png(
             f"{samples.dtype.name} samples of shape {samples.shape} are no image: write a .npy file instead"
         )
     form = None if png_form is None else PngForm.from_bytes(png_form)
-    depth = 1 if samples.dtype == bool else 8 * samples.dtype.itemsize
-    colour = png.COLOUR_OF[1 if samples.ndim == 2 else samples.shape[2]]
+    head = png.Head.of(samples.shape, png.depth_of(samples.dtype))
     if form is not None and form.palette is not None:
         samples = png.indices_of(samples, form) if samples.ndim == 3 else samples
-        depth, colour = form.depth, png.PALETTE
-        _check_form(samples.dtype == np.uint8 and int(samples.max()) >> depth == 0)
-    elif form is not None and depth == 8 and form.depth in (2, 4) and samples.ndim == 2:
-        depth, step = form.depth, png.step_of(form.depth)
+        head = replace(head, depth=form.depth, colour=png.PALETTE)
+        _check_form(samples.dtype == np.uint8 and int(samples.max()) >> form.depth == 0)
+    elif form is not None and head.depth == 8 and form.depth in (2, 4) and samples.ndim == 2:
+        head, step = replace(head, depth=form.depth), png.step_of(form.depth)
         _check_form(not (samples % step).any())
         samples = samples // np.uint8(step)
-    head = png.Head(samples.shape[1], samples.shape[0], depth, colour)
     file.write(png.SIGNATURE + png.chunk(b"IHDR", head.to_bytes()))
     if icc:
         file.write(png.chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc, 9)))
@@ -365,8 +364,8 @@ def write_png(
         file.write(png.chunk(kind, content))
     if exif:
         file.write(png.chunk(b"eXIf", exif.removeprefix(_EXIF_PREFIX)))
-    adaptive = depth >= 8 and colour != png.PALETTE
-    for part in png.image_data(samples, depth, level, adaptive=adaptive):
+    adaptive = head.depth >= 8 and head.colour != png.PALETTE
+    for part in png.image_data(samples, head.depth, level, adaptive=adaptive):
         if part:
             file.write(png.chunk(b"IDAT", part))
     file.write(png.chunk(b"IEND", b""))
