@@ -86,9 +86,9 @@ struct NormalEquations {
     static void solve(const RegressionBlock* block, RegressionGroup& group, int lane) {
         NormalEquations equations;
         equations.gather(block);
-        int i = 0;
-        for (; i + kPanel <= n; i += kPanel) equations.template eliminate<kPanel>(i);
-        for (; i < n; ++i) equations.template eliminate<1>(i);
+        constexpr int in_panels = n / kPanel * kPanel;
+        for (int i = 0; i < in_panels; i += kPanel) equations.template eliminate<kPanel>(i);
+        for (int i = in_panels; i < n; ++i) equations.template eliminate<1>(i);
         equations.substitute(group, lane);
         const float error = equations.a[n][n / kLanes][n % kLanes];
         const float count =
@@ -129,19 +129,25 @@ struct NormalEquations {
     }
 
     void substitute(RegressionGroup& group, int lane) const {
+        const I8 lanes = {0, 1, 2, 3, 4, 5, 6, 7};
         F8 weights[vectors] = {};
-        for (int i = n - 1; i >= 0; --i) {
-            F8 sum = {};
-            for (int v = i / kLanes; v < vectors; ++v)  // those not yet known, and the target's, are 0
-                sum += weights[v] == 0.0f ? F8{} : a[i][v] * weights[v];
-            const float known =
-                ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-            float w = (a[i][n / kLanes][n % kLanes] - known) * inverse[i];
-            w = w < kMostWeight ? (w > -kMostWeight ? w : -kMostWeight) : kMostWeight;
-            weights[i / kLanes][i % kLanes] = w;
-            group.weights[i][lane] = w;
+        for (int first = (n - 1) / kLanes; first >= 0; --first) {
+            F8 own = {};  // weights[first], in a register: a load behind stores of single lanes would wait
+            const int end = n < (first + 1) * kLanes ? n : (first + 1) * kLanes;
+            for (int i = end - 1; i >= first * kLanes; --i) {
+                F8 sum = term(i, first, own);  // those not yet known, and the target's, are 0
+                for (int v = first + 1; v < vectors; ++v) sum += term(i, v, weights[v]);
+                const float known =
+                    ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+                float w = (a[i][n / kLanes][n % kLanes] - known) * inverse[i];
+                w = w < kMostWeight ? (w > -kMostWeight ? w : -kMostWeight) : kMostWeight;
+                own = lanes == i % kLanes ? splat(w) : own;
+                group.weights[i][lane] = w;
+            }
+            weights[first] = own;
         }
     }
+    F8 term(int i, int v, F8 weights) const { return weights == 0.0f ? F8{} : a[i][v] * weights; }
 };
 
 class Regression {
