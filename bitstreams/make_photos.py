@@ -61,6 +61,15 @@ def _half_flat(image: NDArray[np.uint8]) -> Array:
     return image
 
 
+def _few_colours(height: int, width: int, seed: int) -> Array:
+    table = np.random.default_rng(seed).integers(0, 256, (50, 3), np.uint8)
+    return table[_gray(height, width, seed) // 6]
+
+
+def _stretched(image: NDArray[np.uint8]) -> Array:
+    return (image.astype(np.uint16) * 2 // 3 * 3 // 2).astype(np.uint8)
+
+
 # The image, then the longest side of tiles and the pixels below which a tile has one stream, where they matter.
 PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-colour": (lambda: textured(37, 53, 3, 20), {}),
@@ -82,6 +91,8 @@ PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     ),
     "single-photo-levels": (lambda: _noise(35, 4, (17, 40)).astype(np.uint8) * 85, {}),
     "single-photo-palette": (lambda: _gray(20, 33, 36) // 64, {}),
+    "single-photo-colours": (lambda: _few_colours(40, 50, 37), {"side": 32}),
+    "single-photo-gaps": (lambda: _stretched(textured(40, 50, 3, 38)), {}),
     "single-photo-noise": (lambda: _noise(33, 256, (25, 25, 3)).astype(np.uint8), {}),
 }
 

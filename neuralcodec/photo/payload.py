@@ -26,13 +26,14 @@ from neuralcodec.photo.fallback import (
     of_sample_string,
     png_holds,
 )
+from neuralcodec.photo.indexed import Tables, indexed
 from neuralcodec.photo.model import PhotoModel
 from neuralcodec.photo.residuals import decode_residuals, encode_residuals
 from neuralcodec.photo.tiles import MOST_SIDE, SIDE, Box, Grid, boxes_array
 
 Item = TypeVar("Item")
 
-TILES, PNG, LEVELS = 0, 1, 2
+TILES, PNG, LEVELS, INDEXED = 0, 1, 2, 3
 """Forms of a payload."""
 
 CONSTANT, ONE_STREAM, STREAMED, DIFFERENCES, DEFLATED, RESIDUALS = 0, 1, 2, 3, 4, 5
@@ -66,6 +67,21 @@ def channel_groups(channels: int, networks: int) -> list[tuple[int, ...]]:
 
 def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> bytes:
     """Return the payload of an image (H, W) or (H, W, 1 to 4) of bool, uint8 or uint16."""
+    found = [_tiled(model, image, side)]
+    told = indexed(image)
+    if told is not None:
+        tables, indices = told
+        found.append(bytes([INDEXED]) + tables.to_bytes() + _tiled(model, indices, side))
+    levels = encode_levels(image) if image.ndim == 2 and image.dtype == np.uint8 else None
+    if levels is not None:
+        found.append(bytes([LEVELS]) + levels)
+    if png_holds(image.shape, image.dtype) and _looks_synthetic(image, min(map(len, found))):
+        found.append(bytes([PNG]) + encode_png(image))
+    return min(found, key=len)
+
+
+def _tiled(model: PhotoModel, image: NDArray[Any], side: int) -> bytes:
+    """Return the payload of tiles."""
     volume = image.reshape(*image.shape[:2], channels_of(image.shape))
     grid = Grid(volume.shape[0], volume.shape[1], side)
     table, records = [], []
@@ -74,14 +90,7 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
         for box, record in zip(boxes, _encode_tiles(model, volume, boxes), strict=True):
             table.append(varint(len(record)) + _checksum(volume[box.slices]))
             records.append(record)
-    tiled = b"".join([bytes([TILES]), varint(side), *table, *records])
-    found = [tiled]
-    levels = encode_levels(image) if image.ndim == 2 and image.dtype == np.uint8 else None
-    if levels is not None:
-        found.append(bytes([LEVELS]) + levels)
-    if png_holds(image.shape, image.dtype) and _looks_synthetic(image, min(map(len, found))):
-        found.append(bytes([PNG]) + encode_png(image))
-    return min(found, key=len)
+    return b"".join([bytes([TILES]), varint(side), *table, *records])
 
 
 def payload_of_png(data: bytes, depth: int, step: int) -> bytes:
@@ -129,14 +138,23 @@ class ImageReader:
         if signal.samples > MOST_SAMPLES_PER_BYTE * len(payload):
             raise reader.fault(f"{len(payload)} bytes are too few for {signal}")
         form = reader.u8("the form")
-        gray = len(signal.shape) == 2 and signal.dtype == np.uint8
-        if form not in (TILES, PNG, *((LEVELS,) if gray else ())):
+        bytewise = (INDEXED, LEVELS) if len(signal.shape) == 2 else (INDEXED,)
+        if form not in (TILES, PNG, *(bytewise if signal.dtype == np.uint8 else ())):
             raise reader.fault(f"the form {form} is not known for {signal}")
         if form == PNG and not png_holds(signal.shape, signal.dtype):
             raise reader.fault(f"no PNG holds {signal}")
         self._form = form
-        self._data = b"" if form == TILES else bytes(reader.take(reader.remaining, "the image data"))
-        self.tiles = self._read_table(reader) if form == TILES else []
+        self._tables: Tables | None = None
+        self._inner_shape = signal.shape[2:]
+        if form == INDEXED:
+            self._tables = Tables.read(reader, channels_of(signal.shape))
+            self._signal = self._tables.indices_of(signal)
+            self._groups = channel_groups(channels_of(self._signal.shape), len(model.networks))
+            if reader.u8("the form of indices") != TILES:
+                raise reader.fault("indices are not in tiles")
+        tiled = form in (TILES, INDEXED)
+        self._data = b"" if tiled else bytes(reader.take(reader.remaining, "the image data"))
+        self.tiles = self._read_table(reader) if tiled else []
 
     def _read_table(self, reader: Reader) -> list[_Tile]:
         rows, columns = self._signal.shape[:2]
@@ -166,20 +184,28 @@ class ImageReader:
         found, damaged = self._decode(crop)
         if damaged:
             raise damaged[0][1]
-        return found
+        return self._samples(found)
+
+    def _samples(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Return the samples that were decoded, or that indices stand for."""
+        if self._tables is None:
+            return found
+        return self._tables.samples(found).reshape(*found.shape[:2], *self._inner_shape)
 
     def salvage(self) -> tuple[NDArray[Any], NDArray[np.bool_], list[str]]:
         """Return the image with 0 where tiles are damaged, which pixels (H, W) are lost, and what is wrong."""
         found, damaged = self._decode(None)
-        lost = np.zeros(self._signal.shape[:2], np.bool_)
+        found = self._samples(found)
+        lost = np.zeros(found.shape[:2], np.bool_)
         for tile, _ in damaged:
             lost[tile.box.slices] = True
+            found[tile.box.slices] = 0
         return found, lost, [str(error) for _, error in damaged]
 
     def _decode(self, crop: Box | None) -> tuple[NDArray[Any], list[tuple[_Tile, CorruptFile]]]:
         shape = self._signal.shape
         part = crop or Box(0, 0, shape[1], shape[0])
-        if self._form != TILES:
+        if self._form in (PNG, LEVELS):
             whole = (
                 decode_png(self._data, shape, self._signal.dtype)
                 if self._form == PNG

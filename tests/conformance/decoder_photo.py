@@ -125,7 +125,41 @@ def decode_photo(payload: bytes, model: Photo, dtype: int, shape: tuple[int, ...
         depth, step = reader.unsigned(1), reader.unsigned(1)
         must(depth in (1, 2, 4) and 1 <= step <= 255 // (2**depth - 1), "levels out of range")
         return step * _decode_png(reader.take(reader.left), depth, height, width, channels)
+    if form == 3:
+        must(DTYPES[dtype] == "u1", "indices are those of 8 bits")
+        return _decode_indexed(reader, model, dtype, (height, width, channels))
     must(form == 0, "an unknown form")
+    return _decode_tiles(reader, model, dtype, (height, width, channels)).reshape(1, -1)
+
+
+def _decode_indexed(reader: Reader, model: Photo, dtype: int, shape: tuple[int, int, int]) -> Matrix:
+    height, width, channels = shape
+    start = reader.at
+    kind = reader.unsigned(1)
+    must(kind <= 1, "tables of an unknown kind")
+    if kind:
+        bits = [
+            np.unpackbits(np.frombuffer(reader.take(32), np.uint8), bitorder="little")
+            for _ in range(channels)
+        ]
+        tables = [np.flatnonzero(one).reshape(-1, 1) for one in bits]
+    else:
+        size = reader.unsigned(1) + 1
+        raw = np.frombuffer(reader.take(size * channels), np.uint8)
+        tables = [raw.astype(np.int64).reshape(size, channels)]
+    crc = zlib.crc32(reader.data[start : reader.at]).to_bytes(4, "little")
+    must(crc == reader.take(4), "the CRC-32 of tables is wrong")
+    must(reader.unsigned(1) == 0, "indices are not in tiles")
+    indices = _decode_tiles(reader, model, dtype, (height, width, channels if kind else 1))
+    parts = []
+    for place, table in enumerate(tables):
+        must(int(indices[:, :, place].max()) < len(table), "an index is beyond its table")
+        parts.append(table[indices[:, :, place]])
+    return np.concatenate(parts, axis=2).reshape(1, -1)
+
+
+def _decode_tiles(reader: Reader, model: Photo, dtype: int, shape: tuple[int, int, int]) -> Matrix:
+    height, width, channels = shape
     side = reader.varint(1024, least=1)
     rows, columns = -(-height // side), -(-width // side)
     must(rows * columns * 5 <= reader.left, "the table of tiles is cut off")
@@ -140,7 +174,7 @@ def decode_photo(payload: bytes, model: Photo, dtype: int, shape: tuple[int, ...
         must(crc == checksum, "the CRC-32 of a tile is wrong")
         out[top:bottom, left:right] = tile
     reader.finish()
-    return out.reshape(1, -1)
+    return out
 
 
 def _decode_tile(record: bytes, model: Photo, dtype: str, shape: tuple[int, int, int]) -> Matrix:

@@ -36,6 +36,7 @@ from neuralcodec.container.signal import SignalType
 from neuralcodec.entropy.tensor_reference import decode_tensor_reference
 from neuralcodec.errors import CorruptFile, NeuralCodecError
 from neuralcodec.native import decode_tensor, decode_weights
+from neuralcodec.photo import indexed as photo_tables
 from neuralcodec.photo import payload as photo_payload
 from neuralcodec.photo.model import PhotoModel
 from neuralcodec.recombiner.model import Representation
@@ -46,7 +47,9 @@ from neuralcodec.weights.tensors import TensorSpec
 
 CHECKED, OPEN = b"\0", b"\1"
 ZEROS = bytes(4)
-MODULES: tuple[Any, ...] = (artifacts, archive, chunk, rescue, salvage, single, coder, layout, photo_payload)
+MODULES: tuple[Any, ...] = (
+    artifacts, archive, chunk, rescue, salvage, single, coder, layout, photo_payload, photo_tables,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,8 @@ def read_photo(data: bytes) -> None:
 def write_photos() -> list[bytes]:
     model = current_photo()
     wide = np.arange(90, dtype=np.uint16).reshape(9, 10) * 700
-    images = [waves(9, 12, 3), waves(20, 3, 4), wide, wide % 3 == 0, np.full((4, 4), 9, np.uint8)]
+    few = np.arange(120, dtype=np.uint8).reshape(40, 3)[waves(30, 20, 1)[..., 0] // 7]
+    images = [waves(9, 12, 3), waves(20, 3, 4), few, wide, wide % 3 == 0, np.full((4, 4), 9, np.uint8)]
     files = [neuralcodec.compress(image, model) for image in images]
     tiled = photo_payload.encode_image(model, images[0], 5)
     kind = SignalType(images[0].shape, images[0].dtype)

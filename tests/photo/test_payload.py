@@ -126,7 +126,7 @@ def test_what_is_left_of_a_file_cut_off_is_salvaged(length: int) -> None:
     [
         (b"", "too few"),
         (b"\2" + bytes(20), "the form 2 is not known for"),
-        (b"\3" + bytes(20), "the form 3 is not known"),
+        (b"\4" + bytes(20), "the form 4 is not known"),
         (b"\0\0" + bytes(20), "the side of a tile is 0"),
         (b"\0" + varint(1025) + bytes(20), "the side of a tile is 1025"),
         (b"\0\1" + bytes(20), "too few for 2385 tiles"),

@@ -1,0 +1,222 @@
+"""Images of few colours, or of channels that leave values out: tables, and an image of indices (section 11.2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuralcodec.container.primitives import Reader, crc32
+from neuralcodec.container.signal import SignalType
+from neuralcodec.errors import CorruptFile
+
+PIXELS, CHANNELS = 0, 1
+"""Kinds of tables: one of pixels, or one of samples for each channel."""
+
+MOST = 256
+"""Entries of a table."""
+
+LEAST_PIXELS = 2**8
+"""Of images for which tables are tried."""
+
+LOOKED_AT = 2**19
+"""Pixels by which an order of a table is judged."""
+
+GAPS = 1 / 16
+"""Share of the values between the least and the most of a channel that are missing, for tables to be tried."""
+
+STEPS = (300, 700)
+"""Of the power iteration that looks for orders: one is taken after each of these."""
+
+Values = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What indices stand for.
+
+    Parameters
+    ----------
+    values
+        One table (K, C) of pixels, or C tables (K, 1) of samples.
+    by_pixel
+        Whether it is one of pixels.
+    """
+
+    values: tuple[Values, ...]
+    by_pixel: bool
+
+    def to_bytes(self) -> bytes:
+        """Return kind and tables with their checksum."""
+        if self.by_pixel:
+            (table,) = self.values
+            data = bytes([PIXELS, len(table) - 1]) + table.tobytes()
+        else:
+            masks = (np.isin(np.arange(MOST), table) for table in self.values)
+            packed = (np.packbits(mask, bitorder="little").tobytes() for mask in masks)
+            data = b"".join([bytes([CHANNELS]), *packed])
+        return data + crc32(data)
+
+    @classmethod
+    def read(cls, reader: Reader, channels: int) -> "Tables":
+        """Read the tables of an image of so many channels; :class:`CorruptFile` if they are damaged."""
+        kind = reader.u8("the kind of tables")
+        if kind == PIXELS:
+            count = reader.u8("the size of a table") + 1
+            data = bytes(reader.take(count * channels, "a table"))
+            found = cls((np.frombuffer(data, np.uint8).reshape(count, channels),), by_pixel=True)
+        elif kind == CHANNELS:
+            masks = np.frombuffer(bytes(reader.take(channels * MOST // 8, "tables")), np.uint8)
+            used = np.unpackbits(masks, bitorder="little").reshape(channels, MOST)
+            values = (np.flatnonzero(mask).astype(np.uint8)[:, None] for mask in used)
+            found = cls(tuple(values), by_pixel=False)
+        else:
+            raise reader.fault(f"the kind of tables {kind} is not known")
+        if reader.take(4, "the checksum of tables") != found.to_bytes()[-4:]:
+            raise reader.fault("the checksum of tables is another")
+        return found
+
+    def indices_of(self, signal: SignalType) -> SignalType:
+        """Return what the indices of an image are."""
+        return SignalType(signal.shape[:2] if self.by_pixel else signal.shape, signal.dtype)
+
+    def samples(self, indices: Values) -> Values:
+        """Return the samples (h, w, C) that indices stand for; :class:`CorruptFile` if one is beyond its table."""
+        planes = indices[:, :, None] if indices.ndim == 2 else indices
+        channels = []
+        for number, table in enumerate(self.values):
+            plane = planes[:, :, number]
+            if plane.size and int(plane.max()) >= len(table):
+                raise CorruptFile(f"an index is {int(plane.max())}, of {len(table)}", "payload")
+            channels.append(table[plane])
+        return np.concatenate(channels, axis=2)
+
+
+def indexed(image: NDArray[Any]) -> tuple[Tables, Values] | None:
+    """Return tables and indices that promise to be coded shorter than the image itself.
+
+    Parameters
+    ----------
+    image
+        (H, W) or (H, W, C).
+
+    Returns
+    -------
+    tuple
+        The tables and the indices, (H, W) or (H, W, C); None if nothing speaks for them.
+    """
+    volume = image.reshape(*image.shape[:2], -1)
+    if image.dtype != np.uint8 or volume[..., 0].size < LEAST_PIXELS:
+        return None
+    colours = _colours(volume)
+    if colours is not None:
+        return _by_pixel(volume, colours)
+    used = [np.flatnonzero(_counts(volume[..., c])) for c in range(volume.shape[2])]
+    if all(len(values) > (1 - GAPS) * (int(np.ptp(values)) + 1) for values in used):
+        return None
+    tables = Tables(tuple(values.astype(np.uint8)[:, None] for values in used), by_pixel=False)
+    return tables, np.stack([_ranks(values)[volume[..., c]] for c, values in enumerate(used)], axis=2)
+
+
+def _counts(plane: Values) -> NDArray[np.int64]:
+    total = np.zeros(MOST, np.int64)
+    for rows in _parts(plane):
+        total += np.bincount(rows.ravel(), minlength=MOST)
+    return total
+
+
+def _ranks(values: NDArray[Any]) -> Values:
+    """Return for each value its place in a table."""
+    ranks = np.zeros(MOST, np.uint8)
+    ranks[values] = np.arange(len(values))
+    return ranks
+
+
+def _parts(image: Values) -> Iterator[Values]:
+    """Yield rows of an image, about 2^16 pixels at a time."""
+    rows = max(1, 2**16 // image.shape[1])
+    for start in range(0, len(image), rows):
+        yield image[start : start + rows]
+
+
+def _keys(pixels: Values) -> NDArray[np.uint32]:
+    """Return a number (h, w) for each pixel (h, w, C), whose order is that of the channels."""
+    found = np.zeros(pixels.shape[:2], np.uint32)
+    for channel in range(pixels.shape[2]):
+        found = found << np.uint32(8) | pixels[..., channel]
+    return found
+
+
+def _colours(volume: Values) -> NDArray[np.uint32] | None:
+    """Return the keys of an image's colours, ascending; None if they are more than a table holds."""
+    if volume.shape[2] == 1:
+        return np.flatnonzero(_counts(volume)).astype(np.uint32)
+    found = np.zeros(0, np.uint32)
+    for part in _parts(volume):
+        found = np.union1d(found, _keys(part))
+        if len(found) > MOST:
+            return None
+    return found
+
+
+def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Values] | None:
+    """Return the table of pixels in the order that makes differences of neighbours least."""
+    width, channels = volume.shape[1:]
+    shifts = np.arange(8 * (channels - 1), -1, -8, dtype=np.uint32)
+    table = (colours[:, None] >> shifts & np.uint32(255)).astype(np.uint8)
+    first = max(0, len(volume) // 2 - LOOKED_AT // (2 * width))
+    some = np.searchsorted(colours, _keys(volume[first:][: max(2, LOOKED_AT // width)]))
+    brightness = table.astype(np.int64) @ np.array([2, 3, 1, 0][:channels])
+    orders = [np.arange(len(colours)), np.argsort(brightness, kind="stable")]
+    walk, root = _walk(some, len(colours))
+    for start in orders[:]:
+        orders += _neighbourly(walk, root, start)
+    ranks = [np.argsort(order) for order in orders]
+    costs = [_cost(rank[some]) for rank in ranks]
+    best = int(np.argmin(costs))
+    if channels == 1 and costs[best] > (1 - GAPS) * _cost(table[some, 0]):
+        return None  # samples themselves are as good
+    indices: Values = np.empty(volume.shape[:2], np.uint8)
+    for part, out in zip(_parts(volume), _parts(indices), strict=True):
+        out[:] = ranks[best][np.searchsorted(colours, _keys(part))]
+    return Tables((table[orders[best]],), by_pixel=True), indices
+
+
+def _cost(indices: NDArray[Any]) -> float:
+    """Return about how many bits the differences to the median-edge prediction take."""
+    x = indices.astype(np.int32)
+    west, north, northwest = x[1:, :-1], x[:-1, 1:], x[:-1, :-1]
+    guess = np.clip(west + north - northwest, np.minimum(west, north), np.maximum(west, north))
+    return float(np.log2(1 + 2 * np.abs(x[1:, 1:] - guess)).sum())
+
+
+def _walk(indices: NDArray[np.int64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the normalised graph of colours that lie side by side, and the roots of its degrees."""
+    pairs = np.zeros(count * count, np.int64)
+    for one, other in ((indices[:, 1:], indices[:, :-1]), (indices[1:, :], indices[:-1, :])):
+        pairs += np.bincount((one * count + other).ravel(), minlength=count * count)
+    weights = pairs.reshape(count, count) + pairs.reshape(count, count).T + 1e-3
+    np.fill_diagonal(weights, 0)
+    root = np.maximum(np.sqrt(weights.sum(1)), 1e-3)
+    return weights / (root[:, None] * root), root
+
+
+def _neighbourly(
+    walk: NDArray[np.float64], root: NDArray[np.float64], order: NDArray[np.int64]
+) -> list[NDArray[np.int64]]:
+    """Return orders in which colours that lie side by side follow each other.
+
+    The second eigenvector of the Laplacian of a graph (Fiedler's) minimises the squared differences of neighbours'
+    places, relaxed to real numbers. A power iteration goes towards it from the order that is given.
+    """
+    first = root / np.linalg.norm(root)  # the eigenvector of 1
+    vector = root * (2.0 * np.argsort(order) - len(order))
+    found = []
+    for steps in STEPS:
+        for _ in range(steps):
+            vector = vector + walk @ vector
+            vector -= first * (first @ vector)
+            vector /= max(float(np.linalg.norm(vector)), 1e-300)
+        found.append(np.argsort(vector / root, kind="stable"))
+    return found

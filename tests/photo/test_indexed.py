@@ -1,0 +1,130 @@
+"""Images of few colours, and of channels with gaps, are coded as indices, shorter, and return."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photo.tiny_photos import Image, tiny_model, waves
+
+from neuralcodec.container.primitives import Reader, crc32, varint
+from neuralcodec.container.signal import SignalType
+from neuralcodec.errors import CorruptFile
+from neuralcodec.photo import payload as payloads
+from neuralcodec.photo.indexed import Tables, indexed
+from neuralcodec.photo.payload import ImageReader, encode_image
+from neuralcodec.photo.tiles import Box
+
+MODEL = tiny_model()
+UINT8 = np.dtype(np.uint8)
+
+
+@st.composite
+def few_colours(draw: st.DrawFn) -> Image:
+    """Draw an image (H, W, C), or (H, W), of as many colours as a table holds, or a few more."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    channels = draw(st.integers(1, 4))
+    table = rng.integers(0, 256, (draw(st.sampled_from([1, 2, 7, 255, 256, 258])), channels), np.uint8)
+    image = table[rng.integers(0, len(table), (height, width))]
+    return image[..., 0] if channels == 1 and draw(st.booleans()) else image
+
+
+@settings(max_examples=60)
+@given(few_colours())
+def test_indices_stand_for_the_samples(image: Image) -> None:
+    found = indexed(image)
+    if found is not None:
+        tables, indices = found
+        assert SignalType(indices.shape, indices.dtype) == tables.indices_of(SignalType(image.shape, UINT8))
+        assert np.array_equal(tables.samples(indices).reshape(image.shape), image)
+        read = Tables.read(Reader(tables.to_bytes(), "payload"), 1 if image.ndim == 2 else image.shape[2])
+        assert read.to_bytes() == tables.to_bytes()
+        assert np.array_equal(read.samples(indices).reshape(image.shape), image)
+
+
+@settings(max_examples=60)
+@given(few_colours())
+def test_images_of_few_colours_return(image: Image) -> None:
+    payload = encode_image(MODEL, image, 20)
+    found = ImageReader(MODEL, payload, SignalType(image.shape, UINT8)).decode()
+    assert (found.dtype, found.shape) == (image.dtype, image.shape)
+    assert np.array_equal(found, image)
+
+
+def test_the_order_of_a_table_does_not_matter() -> None:
+    gray = waves(90, 80, 1)[..., 0]
+    shuffled = np.random.default_rng(0).permutation(256).astype(np.uint8)[gray]
+    found = indexed(shuffled)
+    assert found is not None
+    steps = [np.abs(np.diff(x.astype(int), axis=1)).mean() for x in (gray, found[1], shuffled)]
+    assert steps[1] < 1.5 * steps[0] < steps[2] / 4
+
+
+def test_gray_photographs_stay_as_they_are() -> None:
+    assert indexed(waves(90, 80, 1)) is None
+
+
+def test_gaps_are_closed() -> None:
+    colour = waves(90, 80, 3)
+    assert indexed(colour) is None
+    stretched = (colour // 2 * 2 + colour % 2 * (colour > 99)).astype(np.uint8)
+    found = indexed(stretched)
+    assert found is not None
+    tables, indices = found
+    assert not tables.by_pixel
+    assert [int(indices[..., c].max()) + 1 for c in range(3)] == [len(table) for table in tables.values]
+
+
+FEW = np.random.default_rng(3).integers(0, 256, (40, 3), np.uint8)[waves(40, 50, 1)[..., 0] // 7]
+PAYLOAD = encode_image(MODEL, FEW, 20)
+KIND = SignalType(FEW.shape, UINT8)
+
+
+def test_crops_of_indices() -> None:
+    assert PAYLOAD[0] == payloads.INDEXED
+    found = ImageReader(MODEL, PAYLOAD, KIND).decode(Box(7, 11, 30, 25))
+    assert np.array_equal(found, FEW[11:36, 7:37])
+
+
+def test_salvage_of_indices() -> None:
+    damaged = bytearray(PAYLOAD)
+    damaged[-1] ^= 1
+    damaged[-2] ^= 1
+    found, lost, faults = ImageReader(MODEL, bytes(damaged), KIND, damaged=True).salvage()
+    assert len(faults) == 1
+    assert 0 < lost.sum() <= 400
+    assert np.array_equal(found[~lost], FEW[~lost])
+    assert not found[lost].any()
+
+
+def tiled(record: bytes, image: Image) -> bytes:
+    return b"\0\x10" + varint(len(record)) + crc32(image.tobytes()) + record
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\2", "the kind of tables 2 is not known"),
+        (b"\0\1\0\0\0\1\1\1" + bytes(4), "the checksum of tables is another"),
+        (b"\0\1\0\0\0\1", "a table needs 6 bytes"),
+        (b"\1" + bytes(95), "tables needs 96 bytes"),
+    ],
+)
+def test_tables_that_are_refused(head: bytes, words: str) -> None:
+    with pytest.raises(CorruptFile, match=words):
+        ImageReader(MODEL, b"\3" + head, SignalType((3, 3, 3), UINT8))
+
+
+@pytest.mark.parametrize("kind", [b"\0\1" + bytes(6), b"\1" + (b"\3" + bytes(31)) * 3])
+def test_indices_beyond_a_table_are_refused(kind: bytes) -> None:
+    planes = 1 if kind[0] == 0 else 3
+    value = bytes([2] * planes)
+    body = tiled(b"\0" + value, np.full((3, 3, planes), 2, np.uint8))
+    with pytest.raises(CorruptFile, match="an index is 2, of 2"):
+        ImageReader(MODEL, b"\3" + kind + crc32(kind) + body, SignalType((3, 3, 3), UINT8)).decode()
+
+
+def test_tables_hold_tiles_only() -> None:
+    kind = b"\0\1" + bytes(6)
+    with pytest.raises(CorruptFile, match="indices are not in tiles"):
+        ImageReader(MODEL, b"\3" + kind + crc32(kind) + b"\3" + bytes(9), SignalType((3, 3, 3), UINT8))
