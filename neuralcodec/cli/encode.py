@@ -184,13 +184,13 @@ def _append(
 
 def _codec(model: str | None, inputs: Sequence[str]) -> "Codec":
     from neuralcodec.errors import UnknownModel
-    from neuralcodec.signals.sources import is_image_name
+    from neuralcodec.signals.sources import holds_image
     from neuralcodec.zoo import model_names
     from neuralcodec.zoo.resolve import codec_with
 
-    if model is None and not all(map(is_image_name, inputs)):
+    if model is None and not all(map(holds_image, inputs)):
         raise UnsupportedInput(
-            f"no model is given, and only image files have one by default ({IMAGE_MODEL}): name one with --model; "
+            f"no model is given, and only images have one by default ({IMAGE_MODEL}): name one with --model; "
             f"{UnknownModel.listing(model_names())}"
         )
     _prepare(inputs)

@@ -25,6 +25,19 @@ _IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k"),
     *(".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".pcx", ".ico"),
 )
+_IMAGE_HEADS = (
+    *(
+        b"\x89PNG\r\n",
+        b"\xff\xd8\xff",
+        b"GIF8",
+        b"BM",
+        b"II*\0",
+        b"MM\0*",
+        b"\0\0\0\x0cjP  ",
+        b"\xff\x4f\xff\x51",
+    ),
+    *(b"P%d" % kind + space for kind in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t")),
+)
 _ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz", ".wav")
 
 
@@ -45,6 +58,22 @@ def is_signal_name(name: str) -> bool:
 def is_image_name(name: str) -> bool:
     """Tell whether a file looks like an image by its name."""
     return os.path.splitext(name.lower())[1] in _IMAGE_SUFFIXES
+
+
+def holds_image(path: str) -> bool:
+    """Tell whether an input looks like an image by its name or its first bytes, which standard input keeps."""
+    if is_image_name(path):
+        return True
+    if path == STDIN:
+        peek = getattr(_stdin(), "peek", None)
+        head = bytes(peek(12)[:12]) if peek is not None else b""
+    elif os.path.isdir(path):
+        return False
+    else:
+        with open(path, "rb") as file:
+            refuse_endless(file, path)
+            head = file.read(12)
+    return head.startswith(_IMAGE_HEADS) or head[8:] == b"WEBP" or head[4:] in (b"ftypavif", b"ftypavis")
 
 
 def is_sound_file(path: str) -> bool:

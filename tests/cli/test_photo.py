@@ -1,12 +1,13 @@
 """Training and coding of photographs, as users do it."""
 
+import io
 import json
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import invoke
+from command_line import invoke, run
 from hypothesis import HealthCheck, given, settings
 from photo.tiny_photos import tiny_model, waves
 from PIL import Image
@@ -53,6 +54,19 @@ def test_png_files_of_every_layout_return_and_are_no_larger(drawn: Drawn) -> Non
     assert head is not None
     assert np.array_equal(exact_samples(again, head), drawn.samples)
     assert Path("any.ncz").stat().st_size <= len(drawn.file) + 64
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_image_needs_no_model() -> None:
+    photo = Path("photo.png").read_bytes()
+    Path("unnamed").write_bytes(photo)
+    coded = run("encode", "-", stdin=photo)
+    assert coded.code == 0, coded.stderr
+    assert run("encode", "unnamed", "-o", "unnamed.ncz").code == 0
+    assert read_info("unnamed.ncz").model == read_info(coded.stdout).model == "pc-photo"
+    again = run("decode", "-", stdin=coded.stdout).stdout
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(again))), np.asarray(Image.open("photo.png")))
+    run("encode", "-", stdin=b"no image").assert_error("no model is given")
 
 
 @pytest.mark.usefixtures("tiny")
