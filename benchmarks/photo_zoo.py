@@ -34,8 +34,8 @@ from neuralcodec.photo.training import Checkpoint, PlaneRun, Progress, Recipe, b
 
 EVERY = 100
 PLANS = {
-    "pc-photo": Recipe(Sizes(96, 8), steps=60_000, rate=2e-2, variants=3),
-    "pc-photo-fast": Recipe(Sizes(32, 8, fitted=False), steps=30_000, rate=2e-2, variants=3),
+    "pc-photo": Recipe(Sizes(96, 8), steps=60_000, variants=3),
+    "pc-photo-fast": Recipe(Sizes(32, 8, fitted=False), steps=30_000, variants=3),
 }
 DESCRIPTIONS = {
     "pc-photo": "lossless, photographs of any size; smallest files",

@@ -1,7 +1,7 @@
 """Training photographs: augmented, padded, and sampled in short runs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,12 +12,15 @@ from neuralcodec.native.photo import regressions
 from neuralcodec.photo.context import LEFT, ORDER, TOP, padded, places_of
 from neuralcodec.photo.tiles import SIDE, Grid
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 RUN = 16
 """Neighbouring samples that are drawn together, for the cache's sake."""
 
 
 def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a variant of an image: of another scale, mirrored or turned, a little noisier or sharper."""
+    """Return a variant of an image: of another scale, mirrored or turned, noisier, sharper, or of coarser chroma."""
     from PIL import Image, ImageFilter
 
     picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
@@ -37,10 +40,24 @@ def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
         shared = rng.normal(0, sigma, samples.shape[:2])[:, :, None]
         own = rng.normal(0, sigma * rng.uniform(0.2, 1), samples.shape)
         samples = samples + shared + own
+    elif rng.random() < 0.1 and image.shape[2] == 3:
+        samples = _coarse_chroma(picture, both=rng.random() < 0.5)
     samples = np.rot90(samples, int(rng.integers(4)))
     if rng.random() < 0.5:
         samples = samples[:, ::-1]
     return np.ascontiguousarray(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
+
+
+def _coarse_chroma(picture: "Image.Image", *, both: bool) -> NDArray[np.floating[Any]]:
+    """Return what decoders of JPEG files make: one chroma value for two columns, or for two rows as well."""
+    from PIL import Image
+
+    coded = np.asarray(picture.convert("YCbCr")).copy()
+    rows = 2 if both else 1
+    chroma = coded[::rows, ::2, 1:].repeat(rows, 0).repeat(2, 1)
+    coded[..., 1:] = chroma[: coded.shape[0], : coded.shape[1]]
+    again = Image.frombytes("YCbCr", picture.size, coded.tobytes())
+    return np.asarray(again.convert("RGB")).astype(np.float32)
 
 
 def _fits(

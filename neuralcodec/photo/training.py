@@ -1,4 +1,4 @@
-"""Learning the networks of photographs: the mean code length of random samples, by Adam."""
+"""Learning the networks of photographs: the mean code length of random samples, by SOAP."""
 
 import hashlib
 import math
@@ -20,6 +20,7 @@ from neuralcodec.photo.model import PhotoModel
 from neuralcodec.photo.network import PlaneNetwork, Sizes, code_length, context_of
 from neuralcodec.photo.pool import RUN, Pool, augmented
 from neuralcodec.photo.quantise import quantised
+from neuralcodec.photo.soap import Soap
 
 WARM_UP = 100
 LEAST_SIDE = 2 * RUN
@@ -42,7 +43,7 @@ class Recipe:
     batch
         Samples in one, a multiple of 16.
     rate
-        Adam's step size at the start; it falls to 0.
+        Step size at the start; it falls to 0.
     variants
         How many augmented variants of each image are learned from beside the image itself.
     validation
@@ -151,7 +152,7 @@ class PlaneRun:
         self.pool, self.plane, self.recipe = pool, plane, recipe
         self.network = PlaneNetwork(plane, recipe.sizes)
         self.step, self.last = 0, recipe.steps
-        self._optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self._optimiser = Soap(self.network.parameters(), lr=recipe.rate)
         self._generator = torch.Generator().manual_seed(recipe.seed + 100 + plane)
 
     def advance(self, steps: int) -> float:
