@@ -184,7 +184,7 @@ def _append(
 
 def _codec(model: str | None, inputs: Sequence[str]) -> "Codec":
     from neuralcodec.errors import UnknownModel
-    from neuralcodec.signals.sources import holds_image
+    from neuralcodec.signals.kinds import holds_image
     from neuralcodec.zoo import model_names
     from neuralcodec.zoo.resolve import codec_with
 

@@ -270,7 +270,8 @@ def read_training(
     files: Sequence[str], dimensions: int | None, grayscale: bool
 ) -> "tuple[list[NDArray[Any]], int, int | None]":
     """Return the signals of files, their dimensions without channels, and the sampling rate of sounds."""
-    from neuralcodec.signals.sources import is_image_name, is_sound_file, read_apart
+    from neuralcodec.signals.kinds import is_image_name, is_sound_file
+    from neuralcodec.signals.sources import read_apart
 
     d = dimensions or (1 if all(map(is_sound_file, files)) else 2)
     pictures = [path for path in files if is_image_name(path)]

@@ -3,10 +3,9 @@
 import contextlib
 import mmap
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,75 +13,13 @@ from numpy.typing import NDArray
 from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals import arrays, idx, images, wav
+from neuralcodec.signals.kinds import STDIN, is_signal_name, standard_input
 from neuralcodec.signals.signal import CHANNELS, Signal, Wanted, check_fit
 
 if TYPE_CHECKING:
     from neuralcodec.signals.streams import Stream
 
-STDIN = "-"
 _MMAP_FROM = 1 << 26  # bytes; smaller files are simply read
-_IMAGE_SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".j2k"),
-    *(".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".pcx", ".ico"),
-)
-_IMAGE_HEADS = (
-    *(
-        b"\x89PNG\r\n",
-        b"\xff\xd8\xff",
-        b"GIF8",
-        b"BM",
-        b"II*\0",
-        b"MM\0*",
-        b"\0\0\0\x0cjP  ",
-        b"\xff\x4f\xff\x51",
-    ),
-    *(b"P%d" % kind + space for kind in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t")),
-)
-_ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz", ".wav")
-
-
-def is_signal_name(name: str) -> bool:
-    """Tell whether a file found in a folder looks, by its name, like one that holds signals.
-
-    >>> [is_signal_name(name) for name in ("0.PNG", "t10k-images-idx3-ubyte.gz", "notes.txt", ".hidden.png")]
-    [True, True, False, False]
-    """
-    if name.startswith("."):
-        return False
-    lower = name.lower()
-    stem = lower.removesuffix(".gz")
-    is_idx = stem.endswith("-ubyte") and "-idx" in stem
-    return is_idx or lower.endswith(_ARRAY_SUFFIXES) or is_image_name(lower)
-
-
-def is_image_name(name: str) -> bool:
-    """Tell whether a file looks like an image by its name."""
-    return os.path.splitext(name.lower())[1] in _IMAGE_SUFFIXES
-
-
-def holds_image(path: str) -> bool:
-    """Tell whether an input looks like an image by its name or its first bytes, which standard input keeps."""
-    if is_image_name(path):
-        return True
-    if path == STDIN:
-        peek = getattr(_stdin(), "peek", None)
-        head = bytes(peek(12)[:12]) if peek is not None else b""
-    elif os.path.isdir(path):
-        return False
-    else:
-        with open(path, "rb") as file:
-            refuse_endless(file, path)
-            head = file.read(12)
-    return head.startswith(_IMAGE_HEADS) or head[8:] == b"WEBP" or head[4:] in (b"ftypavif", b"ftypavis")
-
-
-def is_sound_file(path: str) -> bool:
-    """Tell whether a file is a sound, by its first bytes; standard input and what cannot be opened are not."""
-    if path == STDIN:
-        return False
-    with open(path, "rb") as file:
-        refuse_endless(file, path)
-        return wav.is_wav(file.read(12))
 
 
 def expand(inputs: Sequence[str]) -> list[str]:
@@ -121,18 +58,12 @@ def _walk(folder: str) -> Iterator[str]:
 def read_bytes(path: str) -> bytes | memoryview:
     """Return a whole file's bytes, mapped rather than read if it is large; ``-`` is standard input."""
     if path == STDIN:
-        return _stdin().read()
+        return standard_input().read()
     with open(path, "rb") as file:
         refuse_endless(file, path)
         if os.fstat(file.fileno()).st_size < _MMAP_FROM:
             return file.read()
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _stdin() -> BinaryIO:
-    if sys.stdin is None:
-        raise UnsupportedInput("standard input is closed")
-    return sys.stdin.buffer
 
 
 def stream_signals(
@@ -161,7 +92,7 @@ def stream_signals(
         return signals, sum(map(len, signals))
     from neuralcodec.signals.streams import HEAD, Rewound, open_stream
 
-    file = Rewound(_stdin(), HEAD)
+    file = Rewound(standard_input(), HEAD)
     stream = open_stream(file, "standard input", wanted)
     if stream is not None:
         return _streamed(path, wanted, stream), stream.count
@@ -174,7 +105,7 @@ def _streamed(path: str, wanted: Wanted, stream: "Stream | None") -> Iterator[Si
     from neuralcodec.signals.streams import open_raw
 
     source = "standard input" if path == STDIN else path
-    with contextlib.nullcontext(_stdin()) if path == STDIN else open(path, "rb") as file:
+    with contextlib.nullcontext(standard_input()) if path == STDIN else open(path, "rb") as file:
         if path != STDIN:
             refuse_endless(file, path)
         for batch in (stream or open_raw(file, source, wanted)).batches:

@@ -17,7 +17,8 @@ from neuralcodec.evaluation.data.images import (
 )
 from neuralcodec.signals.arrays import read_npz
 from neuralcodec.signals.idx import GZIP, is_idx
-from neuralcodec.signals.sources import is_signal_name, read_bytes
+from neuralcodec.signals.kinds import is_signal_name
+from neuralcodec.signals.sources import read_bytes
 
 _NOT_AN_IMAGE = "no image, .npy, .npz or IDX file by its name"
 
