@@ -11,13 +11,14 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from make_models import MODELS
-from make_photos import PHOTOS, photo, png_form, settings
+from make_photos import PHOTOS, metadata, photo, settings
 from make_representations import REPRESENTATIONS, waves
 from make_weights import WEIGHTS, make
 from numpy.typing import NDArray
@@ -272,7 +273,7 @@ def _make_file(name: str, seed: int, entries: dict[str, Any]) -> None:
     entries[path] = _entry(data, x, model, circuit.identity) | {
         "mask": _sha256(np.ma.getmaskarray(x).tobytes()) if recipe.missing else None,
         "archive": recipe.n is not None,
-        "metadata": _metadata(recipe),
+        "metadata": recipe.metadata and _metadata(list(map(recipe.metadata, range(recipe.n or 1)))),
     }
 
 
@@ -327,9 +328,9 @@ def _make_photo(name: str, entries: dict[str, Any]) -> None:
     file, x = "models/photo.ncm", image()
     model = PhotoModel.from_artifact(read_artifact(HERE / file))
     with settings(**options):
-        data = neuralcodec.compress(x, model, png_form=png_form(name))
+        data = neuralcodec.compress(x, model, **asdict(metadata(name)))
     _write(path, data)
-    entries[path] = _entry(data, x, file, model.identity)
+    entries[path] = _entry(data, x, file, model.identity) | {"metadata": _metadata([metadata(name)])}
 
 
 def _indices(codec: Any, data: bytes, archive: bool) -> bytes:
@@ -361,15 +362,19 @@ def _make_weights(name: str, entries: dict[str, Any]) -> None:
     entries[path] = {"sha256": _sha256(data), "samples": digest.hexdigest(), "tensors": tensors}
 
 
-def _metadata(recipe: Recipe) -> str | None:
-    """Return the SHA-256 of each signal's name, ICC profile and EXIF, each after its length as a u32."""
-    if recipe.metadata is None:
+def _metadata(items: Sequence[Metadata]) -> str | None:
+    """Return the SHA-256 of each signal's name, ICC profile, EXIF and, if it has one, PNG form; None without any.
+
+    Each stands after its length as a u32.
+    """
+    if not any(map(any, map(astuple, items))):
         return None
     digest = hashlib.sha256()
-    for i in range(1 if recipe.n is None else recipe.n):
-        item = recipe.metadata(i)
+    for item in items:
         for content in ((item.name or "").encode(), item.icc_profile or b"", item.exif or b""):
             digest.update(len(content).to_bytes(4, "little") + content)
+        if item.png_form:
+            digest.update(len(item.png_form).to_bytes(4, "little") + item.png_form)
     return digest.hexdigest()
 
 

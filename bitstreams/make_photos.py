@@ -9,6 +9,7 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
+from neuralcodec.archives import Metadata
 from neuralcodec.codecs import photo as codec
 from neuralcodec.container.png import PngForm
 from neuralcodec.photo import payload
@@ -93,15 +94,20 @@ PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-palette": (lambda: _gray(20, 33, 36) // 64, {}),
     "single-photo-colours": (lambda: _few_colours(40, 50, 37), {"side": 32}),
     "single-photo-gaps": (lambda: _stretched(textured(40, 50, 3, 38)), {}),
+    "single-photo-deflated": (lambda: textured(12, 15, 3, 39), {}),
     "single-photo-noise": (lambda: _noise(33, 256, (25, 25, 3)).astype(np.uint8), {}),
 }
 
 
-def png_form(name: str) -> bytes | None:
-    """Return how a signal is to be written as a PNG file, for the one that tells it."""
-    colours = bytes(range(10, 22))
-    chunks = ((b"PLTE", colours), (b"tRNS", bytes([0, 128])))
-    return PngForm(2, chunks).to_bytes() if name.endswith("palette") else None
+def metadata(name: str) -> Metadata:
+    """Return what stands beside an image."""
+    if name.endswith("palette"):
+        chunks = ((b"PLTE", bytes(range(10, 22))), (b"tRNS", bytes([0, 128])))
+        return Metadata(png_form=PngForm(2, chunks).to_bytes())
+    if name.endswith("deflated"):
+        form = PngForm(8, ((b"tRNS", bytes(6)),)).to_bytes()
+        return Metadata("scan.png", bytes(range(100)) * 5, b"II*\0" + bytes(60), form)
+    return Metadata()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neuralcodec.container.primitives import IDENTITY_BYTES, VERSION, Reader, is_name, varint
-from neuralcodec.container.sections import SECTION_NAMES, read_sections, write_sections
+from neuralcodec.container.sections import (
+    DEFLATED,
+    SECTION_NAMES,
+    deflated,
+    inflated,
+    read_sections,
+    write_sections,
+)
 from neuralcodec.container.signal import MAX_SAMPLES, SignalType
 from neuralcodec.errors import UnsupportedVersion
 
@@ -49,7 +56,7 @@ class Header:
 
     def to_bytes(self, *, archive: bool) -> bytes:
         """Return magic to sections; an archive carries the whole identity."""
-        sections = write_sections(self.sections)
+        sections = write_sections(self.sections if archive else deflated(self.sections))
         code, name = _codec_code(self.codec)
         flags = ARCHIVE * archive | SIGNAL * (self.signal is not None) | SECTIONS * bool(sections)
         return b"".join(
@@ -83,8 +90,8 @@ class Header:
         limit = CODEC_MAX_SAMPLES.get(codec, MAX_SAMPLES)
         signal = SignalType.read(reader, limit) if flags & SIGNAL else None
         # The types we know hold what belongs to signals, which an archive keeps in its chunks.
-        known = frozenset[int]() if archive else frozenset(SECTION_NAMES)
-        sections = read_sections(reader, known) if flags & SECTIONS else {}
+        known = frozenset[int]() if archive else frozenset({*SECTION_NAMES, DEFLATED})
+        sections = inflated(read_sections(reader, known)) if flags & SECTIONS else {}
         return cls(codec, identity, signal, sections), archive
 
 

@@ -18,8 +18,10 @@ from neuralcodec.container.primitives import (
 )
 from neuralcodec.errors import CorruptFile, UnsupportedInput, UnsupportedVersion
 
-ICC, MASK, EXIF, NAME, PNG = 1, 2, 3, 5, 7
+ICC, MASK, EXIF, NAME, PNG, DEFLATED = 1, 2, 3, 5, 7, 9
 SECTION_NAMES = {ICC: "ICC profile", MASK: "mask", EXIF: "EXIF", NAME: "name", PNG: "PNG form"}
+TEXTS = frozenset(SECTION_NAMES) - {MASK}
+"""What a single file may hold deflated, all in one zlib stream."""
 MAX_SECTION = 16 * 2**20
 MAX_INFLATED_PER_SIGNAL = 64 * 2**10
 MAX_INFLATED = 64 * 2**20
@@ -73,6 +75,42 @@ def read_sections(reader: Reader, known: frozenset[int] = frozenset(SECTION_NAME
     return sections
 
 
+def deflated(sections: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return the sections of a single file, all that are no mask in one zlib stream where that is shorter.
+
+    >>> deflated({1: bytes(90), 5: b"a"}) == {9: zlib.compress(write_sections({1: bytes(90), 5: b"a"}), 9)}
+    True
+    """
+    plain = write_sections({kind: sections[kind] for kind in TEXTS & sections.keys()})
+    packed = zlib.compress(plain, 9)
+    if not plain or len(packed) >= len(plain) - 3 or len(plain) > MAX_INFLATED or len(packed) > MAX_SECTION:
+        return dict(sections)
+    rest = {kind: content for kind, content in sections.items() if kind not in TEXTS}
+    listed = {**rest, DEFLATED: packed}
+    return min(dict(sections), listed, key=lambda one: len(write_sections(one)))
+
+
+def inflated(sections: dict[int, bytes]) -> dict[int, bytes]:
+    """Return sections with those that :func:`deflated` packed, in their place.
+
+    Raises
+    ------
+    CorruptFile
+        The stream is damaged or too long, or a section stands both in it and beside it.
+    """
+    if DEFLATED not in sections:
+        return sections
+    plain = _inflate(sections[DEFLATED], MAX_INFLATED, "deflated sections")
+    reader = Reader(plain, "deflated sections", inner=True)
+    found = read_sections(reader, TEXTS)
+    if reader.remaining:
+        raise reader.fault(f"{reader.remaining} bytes follow the last section")
+    rest = {kind: content for kind, content in sections.items() if kind != DEFLATED}
+    for kind in found.keys() & rest.keys():
+        raise reader.fault(f"the {label(kind)} stands beside them too")
+    return {**rest, **found}
+
+
 def pack_items(kind: int, items: Sequence[bytes]) -> bytes:
     """Return one item a signal as an archive's section: a zlib stream of (varint length, bytes).
 
@@ -91,21 +129,25 @@ def pack_items(kind: int, items: Sequence[bytes]) -> bytes:
 
 def unpack_items(kind: int, content: Buffer, n: int) -> list[bytes]:
     """Return the n items that :func:`pack_items` packed; no more than the format allows is inflated."""
-    limit = _inflated_limit(n)
-    stream = zlib.decompressobj()
-    try:
-        plain = stream.decompress(content, limit + 1)
-    except zlib.error as error:
-        raise CorruptFile(f"not a zlib stream ({error})", label(kind)) from None
-    if len(plain) > limit:
-        raise CorruptFile(f"inflates to more than {limit} bytes", label(kind))
-    if not stream.eof or stream.unused_data:
-        raise CorruptFile("the zlib stream does not end where the section does", label(kind))
+    plain = _inflate(content, _inflated_limit(n), label(kind))
     reader = Reader(plain, label(kind), inner=True)
     items = [bytes(reader.take(reader.varint("the length of an item"), "an item")) for _ in range(n)]
     if reader.remaining:
         raise reader.fault(f"{reader.remaining} bytes follow the last item")
     return items
+
+
+def _inflate(content: Buffer, limit: int, where: str) -> bytes:
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(content, limit + 1)
+    except zlib.error as error:
+        raise CorruptFile(f"not a zlib stream ({error})", where) from None
+    if len(plain) > limit:
+        raise CorruptFile(f"inflates to more than {limit} bytes", where)
+    if not stream.eof or stream.unused_data:
+        raise CorruptFile("the zlib stream does not end where the section does", where)
+    return plain
 
 
 def _inflated_limit(signals: int) -> int:

@@ -34,7 +34,7 @@ def test_help_version_and_usage_errors() -> None:
         assert f"  neuralcodec {verb[0] if verb else 'encode'} " in outcome.text, "an example"
     for wrong, words in (
         (["encode"], "Missing argument 'INPUT' (see `neuralcodec encode --help`)"),
-        (["encode", "x.npy"], "name one with --model; the models here are pc-fashion-mnist, pc-mnist"),
+        (["encode", __file__], "name one with --model; the models here are pc-fashion-mnist, pc-mnist"),
         (["bogus"], "No such command 'bogus' (see `neuralcodec --help`)"),
         (["encode", "x.png", "-m", "y", "--bogus"], "No such option: --bogus"),
         (["encode", "x.png", "-m"], "'-m' requires an argument"),

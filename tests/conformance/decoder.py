@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 AnyModel = Model | Photo | Representation
 ARCHIVE, DESCRIPTION, SECTIONS, RESERVED = 1, 2, 4, 8
-MASK, COMPRESSED = 2, {1: "icc", 3: "exif", 5: "name"}
+MASK, COMPRESSED = 2, {1: "icc", 3: "exif", 5: "name", 7: "png"}
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _decode_single(reader: Reader, flags: int, model: AnyModel) -> Decoded:
     if reader.take(4) != model.identity[:4]:
         raise WrongModel("the file was written with another model")
     dtype, shape = _read_signal(reader, flags, model)
-    sections = read_sections(reader) if flags & SECTIONS else {}
+    sections = _inflated_sections(read_sections(reader, (1, 2, 3, 5, 7, 9))) if flags & SECTIONS else {}
     missing = read_mask(sections[MASK], shape, 1) if MASK in sections else None
     _check_name(sections.get(5, b""))
     checked = reader.data[: reader.at]
@@ -237,6 +237,28 @@ def _decode_chunk(
     return np.concatenate(parts), missing
 
 
+def _inflated_sections(sections: dict[int, bytes]) -> dict[int, bytes]:
+    """Return the sections of a single file, those of the deflated list among them."""
+    if 9 not in sections:
+        return sections
+    reader = Reader(_inflate(sections.pop(9), 64 * MIB, "deflated"))
+    found = read_sections(reader, tuple(COMPRESSED))
+    reader.finish()
+    must(not found.keys() & sections.keys(), "a section stands twice")
+    return {**sections, **found}
+
+
+def _inflate(content: bytes, limit: int, name: str) -> bytes:
+    inflate = zlib.decompressobj()
+    try:
+        plain = inflate.decompress(content, limit + 1)
+    except zlib.error as error:
+        raise Refused(f"the {name} section is no zlib stream") from error
+    must(inflate.eof and not inflate.unused_data, f"the {name} section is not one zlib stream, or too long")
+    must(len(plain) <= limit, f"the {name} section inflates to more than {limit} bytes")
+    return plain
+
+
 def _split_sections(sections: dict[int, bytes], n: int) -> list[dict[str, bytes]]:
     """Return the items of a chunk's compressed sections for each of its n signals."""
     items: list[dict[str, bytes]] = [{} for _ in range(n)]
@@ -244,15 +266,7 @@ def _split_sections(sections: dict[int, bytes], n: int) -> list[dict[str, bytes]
     for kind, name in COMPRESSED.items():
         if kind not in sections:
             continue
-        inflate = zlib.decompressobj()
-        try:
-            reader = Reader(inflate.decompress(sections[kind], limit + 1))
-        except zlib.error as error:
-            raise Refused(f"the {name} section is no zlib stream") from error
-        must(
-            inflate.eof and not inflate.unused_data, f"the {name} section is not one zlib stream, or too long"
-        )
-        must(reader.left <= limit, f"the {name} section inflates to more than {limit} bytes")
+        reader = Reader(_inflate(sections[kind], limit, name))
         for item in items:
             if content := reader.take(reader.varint()):
                 item[name] = content

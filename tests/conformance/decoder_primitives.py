@@ -113,7 +113,7 @@ def sample_string(values: NDArray[np.int64], dtype: int) -> bytes:
     return values.astype("u1" if name == "?" else "<" + name).tobytes()
 
 
-def read_sections(reader: Reader, known: Sequence[int] = (1, 2, 3, 5)) -> dict[int, bytes]:
+def read_sections(reader: Reader, known: Sequence[int] = (1, 2, 3, 5, 7)) -> dict[int, bytes]:
     """Return the sections of known types by type."""
     sections: dict[int, bytes] = {}
     last = 0

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -93,18 +93,17 @@ def test_independent_decoder_reads_golden(name: str) -> None:
 def test_package_reads_golden(name: str) -> None:
     entry = MANIFEST["files"][name]
     path = BITSTREAMS / entry["model"]
-    items: list[tuple[str | None, bytes | None, bytes | None]]
     if entry["archive"]:
         with neuralcodec.open_archive(BITSTREAMS / name, path) as archive:
             array = archive[:]
-            items = [(item.name, item.icc_profile, item.exif) for item in archive.metadata()]
+            items = list(map(astuple, archive.metadata()))
         assert np.array_equal(array, neuralcodec.decompress_many(BITSTREAMS / name, model=path))
     else:
         data = (BITSTREAMS / name).read_bytes()
         single = decode_file(data, path)
         array = single.array
-        name_of = single.info.names[0] if single.info.names else None
-        items = [(name_of, single.info.icc_profile, single.info.exif)]
+        info = single.info
+        items = [(info.names[0] if info.names else None, info.icc_profile, info.exif, info.png_form)]
         assert np.array_equal(array, neuralcodec.decompress(data, path))
     assert (list(array.shape), array.dtype.name) == (entry["shape"], entry["dtype"])
     values = np.ma.getdata(array)
@@ -112,7 +111,7 @@ def test_package_reads_golden(name: str) -> None:
     assert isinstance(array, np.ma.MaskedArray) == (entry["mask"] is not None)
     if entry["mask"] is not None:
         assert sha256(np.ma.getmaskarray(array).tobytes()) == entry["mask"]
-    contents = [((text or "").encode(), icc or b"", exif or b"") for text, icc, exif in items]
+    contents = [[(name or "").encode(), *(part or b"" for part in parts)] for name, *parts in items]
     assert metadata_hash(contents) == entry["metadata"]
 
 
@@ -134,13 +133,15 @@ def test_lossy_goldens_have_their_indices_and_samples_within_1(name: str) -> Non
     assert np.abs(found.astype(np.int64) - kept.astype(np.int64)).max() <= 1
 
 
-def texts(decoded: Decoded) -> list[tuple[bytes, bytes, bytes]]:
-    return [(s.get("name", b""), s.get("icc", b""), s.get("exif", b"")) for s in decoded.sections]
+def texts(decoded: Decoded) -> list[list[bytes]]:
+    return [[s.get(kind, b"") for kind in ("name", "icc", "exif", "png")] for s in decoded.sections]
 
 
-def metadata_hash(items: list[tuple[bytes, bytes, bytes]]) -> str | None:
-    """Return the SHA-256 of each signal's name, ICC profile and EXIF, as bitstreams/make.py does; None if empty."""
-    contents = [content for item in items for content in item]
+def metadata_hash(items: list[list[bytes]]) -> str | None:
+    """Return the SHA-256 of each signal's name, ICC profile, EXIF and PNG form, as bitstreams/make.py does."""
+    contents = [
+        content for name, icc, exif, png in items for content in (name, icc, exif, *([png] if png else []))
+    ]
     if not any(contents):
         return None
     return sha256(b"".join(len(content).to_bytes(4, "little") + content for content in contents))

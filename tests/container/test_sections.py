@@ -29,7 +29,7 @@ def test_section_list_bytes() -> None:
 
 
 def test_unknown_sections_are_skipped_if_odd_and_refused_if_even() -> None:
-    assert read(bytes.fromhex("0101aa 0902bbcc 00")) == {1: b"\xaa"}
+    assert read(bytes.fromhex("0101aa 0b02bbcc 00")) == {1: b"\xaa"}
     with pytest.raises(UnsupportedVersion, match="mandatory section 4"):
         read(bytes.fromhex("0101aa 0400 00"))
 
@@ -47,6 +47,35 @@ def test_lengths_are_bounded_before_bytes_are_taken() -> None:
         read(b"\1" + varint(2**24) + b"abc")
     with pytest.raises(UnsupportedInput, match="ICC profile takes"):
         sections.write_sections({1: bytes(2**24 + 1)})
+
+
+@given(st.dictionaries(st.sampled_from([1, 2, 3, 5, 7]), st.binary(max_size=90).map(lambda b: b * 9)))
+def test_deflated_sections_come_back_and_are_no_longer(content: dict[int, bytes]) -> None:
+    found = sections.deflated(content)
+    assert sections.inflated(found) == content
+    assert len(sections.write_sections(found)) <= len(sections.write_sections(content))
+
+
+def test_masks_and_what_does_not_shrink_are_not_deflated() -> None:
+    noise = np.random.default_rng(0).bytes(400)
+    assert sections.deflated({1: noise}) == {1: noise}
+    assert sections.deflated({2: bytes(400)}) == {2: bytes(400)}
+    assert sections.deflated({1: bytes(400), 2: b"mask"}).keys() == {2, 9}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"abc", "zlib"),
+        (zlib.compress(b"\5\1a\0") + b"x", "does not end"),
+        (zlib.compress(b"\5\1a\0\0"), "1 bytes follow"),
+        (zlib.compress(b"\5\1a"), "needs 1 bytes"),
+        (zlib.compress(b"\1\1a\0"), "the ICC profile stands beside them too"),
+    ],
+)
+def test_damaged_deflated_sections_are_refused(content: bytes, message: str) -> None:
+    with pytest.raises(CorruptFile, match=message):
+        sections.inflated({1: b"profile", 9: content})
 
 
 @given(st.lists(st.binary(max_size=50), min_size=1, max_size=20))

@@ -19,7 +19,9 @@ def test_first_bytes_of_images(format: str, tmp_path: Path) -> None:
     assert holds_image(str(tmp_path / "unnamed"))
 
 
-@pytest.mark.parametrize("data", [b"", b"P7", b"Plain text", b"\x93NUMPY", b"RIFF\0\0\0\0WAVE", b"\x89NCZ\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"P7", b"Plain text", b"\x93NUMPY", b"RIFF\0\0\0\0WAVE", b"\x89NCZ\r\n"]
+)
 def test_other_first_bytes(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "unnamed").write_bytes(data)
     assert not holds_image(str(tmp_path / "unnamed"))
