@@ -26,6 +26,9 @@ LOOKED_AT = 2**19
 GAPS = 1 / 16
 """Share of the values between the least and the most of a channel that are missing, for tables to be tried."""
 
+ORDERED = 0.7
+"""Cost of differences, as a share of that of shuffled values, below which values stand in the best order."""
+
 STEPS = (300, 700)
 """Of the power iteration that looks for orders: one is taken after each of these."""
 
@@ -167,6 +170,8 @@ def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Valu
     table = (colours[:, None] >> shifts & np.uint32(255)).astype(np.uint8)
     first = max(0, len(volume) // 2 - LOOKED_AT // (2 * width))
     some = np.searchsorted(colours, _keys(volume[first:][: max(2, LOOKED_AT // width)]))
+    if channels == 1 and len(table) > (1 - GAPS) * (int(np.ptp(table)) + 1) and _ordered(some, len(table)):
+        return None
     brightness = table.astype(np.int64) @ np.array([2, 3, 1, 0][:channels])
     orders = [np.arange(len(colours)), np.argsort(brightness, kind="stable")]
     walk, root = _walk(some, len(colours))
@@ -181,6 +186,13 @@ def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Valu
     for part, out in zip(_parts(volume), _parts(indices), strict=True):
         out[:] = ranks[best][np.searchsorted(colours, _keys(part))]
     return Tables((table[orders[best]],), by_pixel=True), indices
+
+
+def _ordered(indices: NDArray[Any], count: int) -> bool:
+    """Tell whether the order of values clearly means something: shuffled, differences are much larger."""
+    few = indices[: max(2, 2**16 // indices.shape[1])]
+    shuffled = np.random.default_rng(0).permutation(count)
+    return _cost(few) < ORDERED * _cost(shuffled[few])
 
 
 def _cost(indices: NDArray[Any]) -> float:
