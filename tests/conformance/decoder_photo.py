@@ -8,32 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from decoder_photo_planes import LAYERS, Coder, Network, decode_plane, median_edge
 from decoder_primitives import DTYPES, Reader, Refused, must, read_tensor, sample_string
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int64]
-Real = NDArray[np.float32]
-F = np.float32
-
-OWN = [
-    (0, -1), (0, -2), (0, -3), (-1, -3), (-1, -2), (-1, -1), (-1, 0), (-1, 1), (-1, 2),
-    (-2, -2), (-2, -1), (-2, 0), (-2, 1), (-2, 2), (-2, 3), (-3, -1), (-3, 0), (-3, 1),
-]  # fmt: skip
-FINISHED = [(0, 0), (0, -1), (0, 1), (-1, -1), (-1, 0), (-1, 1), (1, -1), (1, 0), (1, 1)]
-NEAR = [0, 1, 4, 5, 6, 7, 10, 11]
-LAYERS = {"first": 7, "second": 8, "last": 8, "linear": 7}
-POWER = [F(c) for c in (0.013670309, 0.051690447, 0.24163916, 0.6929997, 1.0)]
-
-
-@dataclass(frozen=True)
-class Network:
-    """One plane's network: weights and biases as integers, and fraction bits of the weights."""
-
-    components: int
-    fitted: bool
-    shifts: dict[str, int]
-    weights: dict[str, Matrix]
-    biases: dict[str, Matrix]
 
 
 @dataclass(frozen=True)
@@ -190,10 +169,10 @@ def _decode_tile(record: bytes, model: Photo, dtype: str, shape: tuple[int, int,
         elif method in (1, 2):
             must(dtype == "u1", "networks code 8 bits")
             lengths = [reader.varint() for _ in range(1 if method == 1 else 8)]
-            streams = [_Coder(reader.take(length)) for length in lengths]
+            streams = [Coder(reader.take(length)) for length in lengths]
             planes: list[Matrix] = []
             for p in range(len(group)):
-                planes.append(_decode_plane(model.networks[p], p, planes, streams, height, width))
+                planes.append(decode_plane(model.networks[p], p, planes, streams, height, width))
                 out[:, :, group[p]] = planes[p]
             must(all(stream.empty for stream in streams), "a coder does not end empty")
         elif method == 3:
@@ -255,212 +234,12 @@ def _decode_residuals(data: Reader, height: int, width: int, planes: int) -> Mat
                 west = v[p, y, x - 1] if x else v[p, y - 1, x] if y else 0
                 north = v[p, y - 1, x] if y else west
                 northwest = v[p, y - 1, x - 1] if x and y else west if not y else north
-                guess = _median_edge(int(west), int(north), int(northwest))
+                guess = median_edge(int(west), int(north), int(northwest))
                 v[p, y, x] = (guess + d[p, y, x] - least) % 2**16 + least
     if way:
         v[1:] += v[0]
     found: Matrix = (v % 2**16).transpose(1, 2, 0)
     return found
-
-
-class _Coder:
-    """The decoder of section 4."""
-
-    def __init__(self, data: bytes) -> None:
-        must(not data or data[-1] != 0, "the last byte of a coder is 0")
-        head = len(data) if len(data) <= 8 else (len(data) - 1) % 4 + 5
-        self.state = int.from_bytes(data[len(data) - head :], "little")
-        self.words = [data[i : i + 4] for i in range(0, len(data) - head, 4)]
-
-    @property
-    def empty(self) -> bool:
-        return self.state == 0 and not self.words
-
-    def decode(self, starts: Matrix) -> int:
-        """Return the symbol whose interval [starts[x], starts[x + 1]) is the next."""
-        target = self.state % 2**24
-        symbol = int(np.searchsorted(starts, target, side="right")) - 1
-        start, size = int(starts[symbol]), int(starts[symbol + 1] - starts[symbol])
-        self.state = (self.state >> 24) * size + target - start
-        if self.state < 2**32 and self.words:
-            self.state = self.state << 32 | int.from_bytes(self.words.pop(), "little")
-        return symbol
-
-
-class _Plane:
-    """A plane with what lies around it."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-        self.values = np.zeros((height, width), np.int64)
-
-    def at(self, y: int, x: int) -> int:
-        if y >= self.height:
-            y, outside = self.height, True
-        else:
-            outside = False
-        if x < 0:
-            return int(self.values[y - 1, 0]) if y > 0 else 128
-        if y < 0:
-            return 128
-        return int(self.values[y - 1 if outside else y, min(x, self.width - 1)])
-
-
-def _median_edge(west: int, north: int, northwest: int) -> int:
-    return sorted((west, north, west + north - northwest))[1]
-
-
-def _decode_plane(
-    network: Network, p: int, finished: list[Matrix], streams: list[_Coder], height: int, width: int
-) -> Matrix:
-    own = _Plane(height, width)
-    others = []
-    for values in finished:
-        others.append(_Plane(height, width))
-        others[-1].values = values
-    fit = _Fit(18 + 9 * p + 1)
-    for t in range(width + 3 * (height - 1)):
-        for y in range(height):
-            x = t - 3 * y
-            if 0 <= x < width:
-                if network.fitted and x % 8 == 0:
-                    fit.start_cell(y, x // 8)
-                starts = _mixture(network, p, own, others, y, x, fit)
-                own.values[y, x] = streams[y % len(streams)].decode(starts)
-                fit.known(y, int(own.values[y, x]) - (others[0].at(y, x) if others else 0))
-    return own.values
-
-
-class _Fit:
-    """Local least squares: sums of products by columns of cells, and a solution for each row's cell."""
-
-    def __init__(self, terms: int) -> None:
-        self.n = terms - 1
-        self.sums: dict[int, Real] = {}
-        self.counts: dict[int, Any] = {}
-        self.terms: dict[int, list[list[int]]] = {}
-        self.weights: dict[int, list[Any]] = {}
-        self.spread: dict[int, int] = {}
-        self.last: dict[int, tuple[int, Any]] = {}
-
-    def start_cell(self, y: int, block: int) -> None:
-        zeros = np.zeros((self.n + 1, self.n + 1), F)
-        if block:
-            z = np.array(self.terms[y], np.int64)
-            old, count = self.sums.get(block - 1, zeros), self.counts.get(block - 1, F(0))
-            self.sums[block - 1] = old * F(0.953125) + (z.T @ z).astype(F) * F(2**-14)
-            self.counts[block - 1] = count * F(0.953125) + F(8)
-        self.terms[y] = []
-        s = [self.sums.get(block + i, zeros) for i in range(-2, 3)]
-        c = [self.counts.get(block + i, F(0)) for i in range(-2, 3)]
-        a = (s[0] + s[4]) * F(0.5) + ((s[1] + s[3]) + s[2])
-        count = (c[0] + c[4]) * F(0.5) + ((c[1] + c[3]) + c[2])
-        inverse = []
-        for i in range(self.n):
-            inverse.append(F(1) / max(a[i, i] + F(4), F(2)))
-            for k in range(i + 1, self.n + 1):
-                a[k, k:] -= a[i, k] * inverse[i] * a[i, k:]
-        w = [F(0)] * self.n
-        for i in reversed(range(self.n)):
-            lanes = [F(0)] * 8
-            for j in range(i + 1, self.n):
-                lanes[j % 8] += a[i, j] * w[j]
-            even, odd = ((lanes[b] + lanes[b + 4]) + (lanes[b + 2] + lanes[b + 6]) for b in (0, 1))
-            w[i] = np.clip((a[i, self.n] - (even + odd)) * inverse[i], F(-64), F(64))
-        self.weights[y] = w
-        error = max(a[self.n, self.n], F(0))
-        self.spread[y] = int(np.clip(_log((error + F(1)) / (count + F(1))), -1024, 1024))
-
-    def predict(self, y: int, z: list[int], prediction: int, gain: Any) -> int:
-        """Return the prediction of what follows `z`."""
-        total = F(0)
-        for w, value in zip(self.weights[y], z, strict=True):
-            total += w * F(value)
-        self.terms[y].append(z)
-        self.last[y] = prediction, gain
-        return int(np.clip(total, F(-2048), F(2048)))
-
-    def known(self, y: int, value: int) -> None:
-        """Take note of a sample."""
-        if y in self.last:
-            prediction, gain = self.last[y]
-            self.terms[y][-1].append(int(np.clip(F(value - prediction) * gain, F(-512), F(512))))
-
-
-def _log(x: Real) -> Matrix:
-    found: Matrix = (np.asarray(x, F).view(np.int32).astype(np.int64) >> 16) - (127 << 7)
-    return found
-
-
-def _power(x: Real) -> Real:
-    n = np.floor(x)
-    f = (x - n).astype(F)
-    p = f * POWER[0]
-    for c in POWER[1:-1]:
-        p = (p + c) * f
-    p = np.minimum(p + POWER[-1], F(2))
-    return (p.view(np.int32) + (n.astype(np.int32) << 23)).view(F)
-
-
-def _mixture(
-    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit
-) -> Matrix:
-    """Return where the interval of each value starts, and 2^24."""
-
-    def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
-        """Add the differences of a kind of neighbours; return its prediction."""
-        values = [one.at(y + dy, x + dx) - (to.at(y + dy, x + dx) if to else 0) for dy, dx in places]
-        centre = _median_edge(*(values[i] for i in marks))
-        found = [v - centre for v in values]
-        d.extend(found)
-        sums.append(4 + sum(abs(found[i]) for i in (NEAR if places is OWN else range(9))))
-        return centre
-
-    d: list[int] = []
-    sums: list[int] = []
-    predictions = [kind(own, other, OWN, (0, 6, 5)) + other.at(y, x) for other in others]
-    predictions.append(kind(own, None, OWN, (0, 6, 5)))
-    prediction = predictions[0]
-    for q, other in enumerate(others):
-        kind(other, others[0] if q else None, FINISHED, (1, 4, 3))
-    gain = F(1024) / F(sums[0])
-    z = np.clip(np.array(d, F) * gain, F(-2048), F(2048)).astype(np.int64)
-    fitted, spread = 0, 0
-    if network.fitted:
-        read = [*z[:18], *z[18 * (p + 1) :]]
-        relative = prediction - (others[0].at(y, x) if others else 0)
-        fitted, spread = fit.predict(y, list(map(int, read)), relative, gain), fit.spread[y]
-    z = np.append(z, fitted)
-    sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))
-    logs = _log(np.array(sums, F)) - (6 << 7)
-    inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, [spread]])
-    w, s = network.weights, network.shifts
-
-    def total(name: str, v: Matrix) -> Matrix:
-        return w[name] @ v + (network.biases[name] << (s[name] + LAYERS[name] - 12))
-
-    down = s["first"] - 1
-    h = np.clip((total("first", inputs) + (1 << down >> 1)) >> down, 0, 16383)
-    h = h + np.clip((total("second", h) + (1 << s["second"] >> 1)) >> s["second"], 0, 16383)
-    unit, linear_unit = F(2.0 ** -(s["last"] + 8)), F(2.0 ** -(s["linear"] + 7))
-    logits, means, scales = (total("last", h).astype(F) * unit).reshape(3, -1)
-    activity = F(sums[0]) * F(0.125)
-    weights = _power(np.maximum(logits - max(F(-1024), logits.max()), F(-64)))
-    sum_of = F(0)
-    for weight in weights:
-        sum_of += weight
-    weights = weights * (F(1) / sum_of)
-    means = (means + (w["linear"] @ z).astype(F) * linear_unit) * activity + F(prediction)
-    means = np.clip(means, F(-512), F(768))
-    inverses = _power(np.clip(scales, F(-9), F(7))) * (F(1) / activity)
-    edges = np.arange(256).astype(F) - F(0.5)
-    cdf = np.zeros(256, F)
-    for weight, mean, inverse in zip(weights, means, inverses, strict=True):
-        v = np.clip((mean - edges) * inverse, F(-40), F(40))
-        cdf += weight * (F(1) / (_power(v) + F(1)))
-    starts = (np.minimum(cdf, F(1)) * F(2**24 - 256)).astype(np.int64) + np.arange(256)
-    starts[0] = 0
-    return np.append(starts, 2**24)
 
 
 def _inflate(data: bytes, length: int) -> bytes:
