@@ -57,6 +57,11 @@ def _noise(seed: int, top: int, shape: tuple[int, ...]) -> Array:
     return np.random.default_rng(seed).integers(0, top, shape, np.uint16)
 
 
+def _camera(height: int, width: int, seed: int) -> Array:
+    noise = np.random.default_rng(seed).normal(0, 4, (height, width, 3))
+    return (textured(height, width, 3, seed) * 16.0 + 90 + noise).astype(np.uint16)
+
+
 def _half_flat(image: NDArray[np.uint8]) -> Array:
     image[:, : image.shape[1] // 2] = 77
     return image
@@ -95,6 +100,9 @@ PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-colours": (lambda: _few_colours(40, 50, 37), {"side": 32}),
     "single-photo-gaps": (lambda: _stretched(textured(40, 50, 3, 38)), {}),
     "single-photo-deflated": (lambda: textured(12, 15, 3, 39), {}),
+    "single-photo-deep": (lambda: _camera(40, 44, 40), {}),
+    "single-photo-deep-gray": (lambda: _camera(30, 41, 41)[:, :, 0], {"small": 0}),
+    "single-photo-deep-gaps": (lambda: _camera(40, 40, 42) << 4, {}),
     "single-photo-noise": (lambda: _noise(33, 256, (25, 25, 3)).astype(np.uint8), {}),
 }
 

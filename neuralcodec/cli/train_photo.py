@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SHORT_HELP = "Networks for photographs of any size, for coding without loss."
 HELP = """Learn the networks with which images of any size are coded without loss.
 
-8-bit RGB images, or gray ones (--grayscale), of 32x32 pixels and more: photographs, scans, micrographs. Some dozens
-are enough. Training needs torch: pip install 'neuralcodec[torch]'. docs/photo.md tells how long it takes.
+RGB images, or gray ones (--grayscale), of 8 or 16 bits and 32x32 pixels and more: photographs, scans, micrographs.
+Some dozens are enough. Training needs torch: pip install 'neuralcodec[torch]'. docs/photo.md tells how long it takes.
 
 \b
 Examples:

@@ -13,13 +13,13 @@ STREAMS = 8
 """Streams of a tile that has several; a small one has 1."""
 
 
-def regressions(image: NDArray[np.uint8], channels: Sequence[int]) -> NDArray[np.int16]:
+def regressions(image: NDArray[Any], channels: Sequence[int]) -> NDArray[np.int16]:
     """Return what local least squares tell of each sample: (planes, H, W, 2), both in 1/128.
 
     First the residual that is predicted, in activities; then the logarithm of the mean squared error.
 
     Args:
-        image: (H, W, C), with sides up to 4,096.
+        image: (H, W, C) of uint8 or uint16, with sides up to 4,096.
         channels: which channels are the planes 0, 1, ...
     """
     found: NDArray[np.int16] = _native.photo_regressions(np.ascontiguousarray(image), list(channels), simd())
@@ -27,7 +27,7 @@ def regressions(image: NDArray[np.uint8], channels: Sequence[int]) -> NDArray[np
 
 
 class PhotoKernel:
-    """Codes planes of 8-bit tiles (docs/format.md, sections 11.3 to 11.7)."""
+    """Codes planes of tiles of 8 or 16 bits (docs/format.md, sections 11.3 to 11.7)."""
 
     def __init__(self) -> None:
         self._coder: Any = _native.PhotoCoder()
@@ -69,7 +69,7 @@ class PhotoKernel:
 
     def encode(
         self,
-        image: NDArray[np.uint8],
+        image: NDArray[Any],
         channels: Sequence[int],
         boxes: NDArray[np.int64],
         streams: int,
@@ -78,7 +78,7 @@ class PhotoKernel:
         """Streams of each tile.
 
         Args:
-            image: (H, W, C).
+            image: (H, W, C) of uint8 or uint16.
             channels: which channels are the planes 0, 1, ...
             boxes: (n, 4): left, top, width and height of each tile.
             streams: 1 or 8.
@@ -93,20 +93,23 @@ class PhotoKernel:
         tiles: Sequence[Sequence[bytes]],
         sizes: NDArray[np.int64],
         planes: int,
+        dtype: "np.dtype[Any]",
         threads: int | None = None,
-    ) -> list[NDArray[np.uint8] | None]:
+    ) -> list[NDArray[Any] | None]:
         """Arrays (height, width, planes) of tiles, None for one whose coders do not end empty.
 
         Args:
             tiles: streams of each.
             sizes: (n, 2): height and width of each.
             planes: how many planes each has.
+            dtype: of the samples, uint8 or uint16.
 
         Raises:
             CorruptFile: the model lacks networks for them.
         """
         try:
-            found: list[NDArray[np.uint8] | None] = self._coder.decode(
+            decode = self._coder.decode_bytes if dtype == np.uint8 else self._coder.decode_words
+            found: list[NDArray[Any] | None] = decode(
                 [list(tile) for tile in tiles], sizes, planes, thread_count(threads), simd()
             )
         except ValueError as error:

@@ -1,6 +1,7 @@
 """Which samples a network reads, and what they are outside a tile (docs/format.md, section 11.3)."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,6 @@ NEAR = (0, 1, 4, 5, 6, 7, 10, 11)
 TOP, LEFT, RIGHT, BOTTOM = 3, 3, 3, 1
 """Samples beyond each border that neighbours reach."""
 
-OUTSIDE = 128
 PLANES = 3
 ORDER = (1, 0, 2)
 """Planes of a colour image in the order of coding: green, red, blue."""
@@ -77,10 +77,11 @@ def words(plane: int) -> int:
     return inputs(plane) + (len(kinds(plane)) + 1) // 2
 
 
-def padded(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a plane (H, W) with what lies around it, (H + 4, W + 6).
+def padded(plane: NDArray[Any]) -> NDArray[Any]:
+    """Return a plane (H, W) of uint8 or uint16 with what lies around it, (H + 4, W + 6).
 
-    Above are 128s; left of a row its upper neighbour's first sample, right of it its own last, below the last row.
+    Above are samples of half the range; left of a row its upper neighbour's first sample, right of it its own last,
+    below the last row.
 
     >>> padded(np.array([[1, 2], [3, 4]], np.uint8))[3:]
     array([[128, 128, 128,   1,   2,   2,   2,   2],
@@ -88,7 +89,7 @@ def padded(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
            [  3,   3,   3,   3,   4,   4,   4,   4]], dtype=uint8)
     """
     height, width = plane.shape
-    out = np.full((height + TOP + BOTTOM, width + LEFT + RIGHT), OUTSIDE, np.uint8)
+    out = np.full((height + TOP + BOTTOM, width + LEFT + RIGHT), 1 << (8 * plane.itemsize - 1), plane.dtype)
     out[TOP : TOP + height, LEFT : LEFT + width] = plane
     out[TOP + height, LEFT : LEFT + width] = plane[-1]
     out[TOP:, LEFT + width :] = out[TOP:, LEFT + width - 1, None]

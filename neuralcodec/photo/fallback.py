@@ -83,11 +83,11 @@ def deflate_samples(tile: NDArray[Any]) -> bytes:
 
 def inflate_samples(data: bytes, shape: tuple[int, int, int], dtype: "np.dtype[Any]") -> NDArray[Any]:
     """Return the tile that :func:`deflate_samples` deflated."""
-    raw = _inflated(data, shape[0] * shape[1] * shape[2] * dtype.itemsize)
+    raw = inflated(data, shape[0] * shape[1] * shape[2] * dtype.itemsize)
     return of_sample_string(raw, dtype).reshape(shape)
 
 
-def _inflated(data: bytes, length: int) -> bytes:
+def inflated(data: bytes, length: int) -> bytes:
     """Return the bytes of a zlib stream; :class:`CorruptFile` unless it is whole, and holds so many."""
     inflater = zlib.decompressobj()
     try:
@@ -158,7 +158,7 @@ def _least_data(image: NDArray[Any], depth: int, ways: tuple[bool, ...]) -> byte
 
 def _of_data(data: bytes, shape: tuple[int, ...], depth: int) -> NDArray[Any]:
     head = Head.of(shape, depth)
-    _inflated(data, shape[0] * (1 + head.row_bytes))
+    inflated(data, shape[0] * (1 + head.row_bytes))
     try:
         return read_samples(head, [data])
     except Exception as error:  # Pillow raises nearly anything on hostile files

@@ -1,5 +1,6 @@
 """Images of few colours, or of channels that leave values out: tables, and an image of indices (section 11.2)."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuralcodec.container.primitives import Reader, crc32
+from neuralcodec.container.primitives import Reader, crc32, varint
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile
+from neuralcodec.photo.fallback import inflated
 
 PIXELS, CHANNELS = 0, 1
-"""Kinds of tables: one of pixels, or one of samples for each channel."""
+"""Kinds of tables: one of 8-bit pixels, or one of samples for each channel."""
 
 MOST = 256
-"""Entries of a table."""
+"""Entries of a table of pixels."""
 
 LEAST_PIXELS = 2**8
 """Of images for which tables are tried."""
@@ -32,7 +34,7 @@ ORDERED = 0.7
 STEPS = (300, 700)
 """Of the power iteration that looks for orders: one is taken after each of these."""
 
-Values = NDArray[np.uint8]
+Values = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -56,27 +58,35 @@ class Tables:
             (table,) = self.values
             data = bytes([PIXELS, len(table) - 1]) + table.tobytes()
         else:
-            masks = (np.isin(np.arange(MOST), table) for table in self.values)
-            packed = (np.packbits(mask, bitorder="little").tobytes() for mask in masks)
-            data = b"".join([bytes([CHANNELS]), *packed])
+            masks = (np.isin(np.arange(_range(table.dtype)), table) for table in self.values)
+            packed = b"".join(np.packbits(mask, bitorder="little").tobytes() for mask in masks)
+            if self.values[0].itemsize > 1:
+                packed = zlib.compress(packed, 9)
+                packed = varint(len(packed)) + packed
+            data = bytes([CHANNELS]) + packed
         return data + crc32(data)
 
     @classmethod
-    def read(cls, reader: Reader, channels: int) -> "Tables":
+    def read(cls, reader: Reader, channels: int, dtype: "np.dtype[Any]") -> "Tables":
         """Read the tables of an image of so many channels; :class:`CorruptFile` if they are damaged."""
-        kind = reader.u8("the kind of tables")
-        if kind == PIXELS:
+        start, kind = reader.position, reader.u8("the kind of tables")
+        if kind == PIXELS and dtype == np.uint8:
             count = reader.u8("the size of a table") + 1
             data = bytes(reader.take(count * channels, "a table"))
             found = cls((np.frombuffer(data, np.uint8).reshape(count, channels),), by_pixel=True)
         elif kind == CHANNELS:
-            masks = np.frombuffer(bytes(reader.take(channels * MOST // 8, "tables")), np.uint8)
-            used = np.unpackbits(masks, bitorder="little").reshape(channels, MOST)
-            values = (np.flatnonzero(mask).astype(np.uint8)[:, None] for mask in used)
+            size = channels * _range(dtype) // 8
+            if dtype == np.uint8:
+                masks = bytes(reader.take(size, "tables"))
+            else:
+                masks = inflated(bytes(reader.take(reader.varint("the length of tables"), "tables")), size)
+            used = np.unpackbits(np.frombuffer(masks, np.uint8), bitorder="little").reshape(channels, -1)
+            values = (np.flatnonzero(mask).astype(dtype)[:, None] for mask in used)
             found = cls(tuple(values), by_pixel=False)
         else:
-            raise reader.fault(f"the kind of tables {kind} is not known")
-        if reader.take(4, "the checksum of tables") != found.to_bytes()[-4:]:
+            raise reader.fault(f"the kind of tables {kind} is not known for {dtype}")
+        read = crc32(reader.view[start : reader.position])
+        if reader.take(len(read), "the checksum of tables") != read:
             raise reader.fault("the checksum of tables is another")
         return found
 
@@ -110,28 +120,35 @@ def indexed(image: NDArray[Any]) -> tuple[Tables, Values] | None:
         The tables and the indices, (H, W) or (H, W, C); None if nothing speaks for them.
     """
     volume = image.reshape(*image.shape[:2], -1)
-    if image.dtype != np.uint8 or volume[..., 0].size < LEAST_PIXELS:
+    if image.dtype.kind != "u" or volume[..., 0].size < LEAST_PIXELS:
         return None
-    colours = _colours(volume)
+    colours = _colours(volume) if image.dtype == np.uint8 else None
     if colours is not None:
         return _by_pixel(volume, colours)
     used = [np.flatnonzero(_counts(volume[..., c])) for c in range(volume.shape[2])]
     if all(len(values) > (1 - GAPS) * (int(np.ptp(values)) + 1) for values in used):
         return None
-    tables = Tables(tuple(values.astype(np.uint8)[:, None] for values in used), by_pixel=False)
-    return tables, np.stack([_ranks(values)[volume[..., c]] for c, values in enumerate(used)], axis=2)
+    tables = Tables(tuple(values.astype(image.dtype)[:, None] for values in used), by_pixel=False)
+    ranks = [_ranks(values, image.dtype) for values in used]
+    return tables, np.stack([rank[volume[..., c]] for c, rank in enumerate(ranks)], axis=2).reshape(
+        image.shape
+    )
+
+
+def _range(dtype: "np.dtype[Any]") -> int:
+    return 1 << (8 * dtype.itemsize)
 
 
 def _counts(plane: Values) -> NDArray[np.int64]:
-    total = np.zeros(MOST, np.int64)
+    total = np.zeros(_range(plane.dtype), np.int64)
     for rows in _parts(plane):
-        total += np.bincount(rows.ravel(), minlength=MOST)
+        total += np.bincount(rows.ravel(), minlength=len(total))
     return total
 
 
-def _ranks(values: NDArray[Any]) -> Values:
+def _ranks(values: NDArray[Any], dtype: "np.dtype[Any]") -> Values:
     """Return for each value its place in a table."""
-    ranks = np.zeros(MOST, np.uint8)
+    ranks = np.zeros(_range(dtype), dtype)
     ranks[values] = np.arange(len(values))
     return ranks
 

@@ -10,10 +10,9 @@ from neuralcodec.photo.context import FINISHED, NEAR, inputs, kinds, places_of
 
 ACTIVATION_MOST = 16383 / 256
 SCALE_LEAST, SCALE_MOST = -9.0, 7.0
-LEVELS = 256
 LOGIT_GAIN = 2.0
 LEAST_ACTIVITY = 4
-LOG_CENTRE = 6 << 7
+LOG_CENTRE, LOG_MOST = 6 << 7, 1024
 TOTAL = 1 << 24
 
 
@@ -94,7 +93,7 @@ def context_of(values: Tensor, fitted: Tensor, plane: int) -> Context:
     z = (torch.cat(parts, 1).to(torch.float32) * gain[:, None]).clamp(-2048.0, 2048.0).trunc()
     z = torch.cat([z, fitted[:, :1].to(torch.float32)], 1)
     sizes = logarithm(z.abs() * 0.03125 + 1.0)
-    logs = logarithm(torch.stack(activities, 1).to(torch.float32)) - LOG_CENTRE
+    logs = (logarithm(torch.stack(activities, 1).to(torch.float32)) - LOG_CENTRE).clamp_max(LOG_MOST)
     logs = torch.cat([sizes, logs, fitted[:, 1:]], 1).to(torch.float32)
     found = torch.cat([z, logs], 1) / 128
     return Context(found, prediction, activities[0].to(torch.float32) * 0.125)
@@ -147,14 +146,15 @@ class PlaneNetwork(nn.Module):
         return Mixture(out[:, :k] * LOGIT_GAIN, means * activity + context.prediction[:, None], inverses)
 
 
-def code_length(mixture: Mixture, x: Tensor) -> Tensor:
-    """Return the bits of each sample x under its mixture, as the coder takes them but for rounding, (N,)."""
+def code_length(mixture: Mixture, x: Tensor, depth: int = 8) -> Tensor:
+    """Return the bits of each sample x of a depth under its mixture, as coded but for rounding, (N,)."""
+    levels = 1 << depth
     weights = torch.softmax(mixture.logits * math.log(2), 1)
     inverse = mixture.inverses * math.log(2)
     centred = x[:, None].to(torch.float32) - mixture.means
     low = torch.sigmoid((centred - 0.5) * inverse)
     high = torch.sigmoid((centred + 0.5) * inverse)
     low = torch.where((x == 0)[:, None], torch.zeros_like(low), low)
-    high = torch.where((x == LEVELS - 1)[:, None], torch.ones_like(high), high)
+    high = torch.where((x == levels - 1)[:, None], torch.ones_like(high), high)
     p = (weights * (high - low)).sum(1).clamp_min(0.0)
-    return -torch.log2(p * (1 - LEVELS / TOTAL) + 1 / TOTAL)
+    return -torch.log2(p * (1 - levels / TOTAL) + 1 / TOTAL)

@@ -46,7 +46,7 @@ SMALL = 2**14
 """Samples of a plane below which a tile has one stream."""
 
 BUSY, CALM = 6.5, 1.0
-"""Bits per sample of a network above and below which differences are tried as well."""
+"""Bits per sample of a network above and below which differences are tried as well; with 16-bit samples 8 more."""
 
 
 def channels_of(shape: tuple[int, ...]) -> int:
@@ -138,8 +138,8 @@ class ImageReader:
         if signal.samples > MOST_SAMPLES_PER_BYTE * len(payload):
             raise reader.fault(f"{len(payload)} bytes are too few for {signal}")
         form = reader.u8("the form")
-        bytewise = (INDEXED, LEVELS) if len(signal.shape) == 2 else (INDEXED,)
-        if form not in (TILES, PNG, *(bytewise if signal.dtype == np.uint8 else ())):
+        gray = len(signal.shape) == 2 and signal.dtype == np.uint8
+        if form not in (TILES, PNG, *([LEVELS] * gray), *([INDEXED] * (signal.dtype.kind == "u"))):
             raise reader.fault(f"the form {form} is not known for {signal}")
         if form == PNG and not png_holds(signal.shape, signal.dtype):
             raise reader.fault(f"no PNG holds {signal}")
@@ -147,7 +147,7 @@ class ImageReader:
         self._tables: Tables | None = None
         self._inner_shape = signal.shape[2:]
         if form == INDEXED:
-            self._tables = Tables.read(reader, channels_of(signal.shape))
+            self._tables = Tables.read(reader, channels_of(signal.shape), signal.dtype)
             self._signal = self._tables.indices_of(signal)
             self._groups = channel_groups(channels_of(self._signal.shape), len(model.networks))
             if reader.u8("the form of indices") != TILES:
@@ -245,7 +245,9 @@ class ImageReader:
                 out[number] = error
         for group, jobs in networks.items():
             sizes = np.array([(tiles[n].box.height, tiles[n].box.width) for n, _ in jobs], np.int64)
-            found = self._model.kernel.decode([streams for _, streams in jobs], sizes, len(group))
+            found = self._model.kernel.decode(
+                [streams for _, streams in jobs], sizes, len(group), self._signal.dtype
+            )
             for (number, _), samples in zip(jobs, found, strict=True):
                 values_or_error = out[number]
                 if isinstance(values_or_error, CorruptFile):
@@ -269,7 +271,7 @@ class ImageReader:
                 size = len(group) * values.itemsize
                 raw = bytes(reader.take(size, "constants"))
                 values[:, :, list(group)] = of_sample_string(raw, values.dtype)
-            elif method in (ONE_STREAM, STREAMED) and values.dtype == np.uint8:
+            elif method in (ONE_STREAM, STREAMED) and values.dtype.kind == "u":
                 count = 1 if method == ONE_STREAM else STREAMS
                 lengths = [reader.varint("the length of a stream") for _ in range(count)]
                 yield group, [bytes(reader.take(length, "a stream")) for length in lengths]
@@ -314,7 +316,7 @@ def _encode_tiles(model: PhotoModel, volume: NDArray[Any], boxes: list[Box]) -> 
     for group in channel_groups(volume.shape[2], len(model.networks)):
         parts = [volume[box.slices][:, :, list(group)] for box in boxes]
         coded: list[bytes | None] = [_constant(part) for part in parts]
-        if volume.dtype == np.uint8:
+        if volume.dtype.kind == "u":
             for small in (True, False):
                 some = [
                     i for i, box in enumerate(boxes)
@@ -343,7 +345,7 @@ def _least(part: NDArray[Any], coded: bytes | None) -> bytes:
     """Return what a network made, if anything, or differences if those are shorter."""
     if coded is not None:
         rate = 8 * len(coded) / part.size
-        if coded[0] == CONSTANT or CALM < rate < BUSY:
+        if coded[0] == CONSTANT or CALM < rate < BUSY + 8 * (part.itemsize - 1):
             return coded
     bodies = {DIFFERENCES: encode_differences(part), DEFLATED: deflate_samples(part)}
     if part.dtype == np.uint16:

@@ -19,8 +19,27 @@ RUN = 16
 """Neighbouring samples that are drawn together, for the cache's sake."""
 
 
-def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def augmented(image: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     """Return a variant of an image: of another scale, mirrored or turned, noisier, sharper, or of coarser chroma."""
+    samples = _varied_deep(image, rng) if image.dtype == np.uint16 else _varied(image, rng)
+    samples = np.rot90(samples, int(rng.integers(4)))
+    if rng.random() < 0.5:
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(np.clip(np.rint(samples), 0, np.iinfo(image.dtype).max).astype(image.dtype))
+
+
+def _varied_deep(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.floating[Any]]:
+    """Return an image of 16 bits at half its size, with less light, or as it is."""
+    samples = image.astype(np.float32)
+    if rng.random() < 0.3 and min(image.shape[:2]) >= 4 * RUN:
+        height, width = (side // 2 for side in image.shape[:2])
+        samples = samples[: 2 * height, : 2 * width].reshape(height, 2, width, 2, -1).mean((1, 3))
+    if rng.random() < 0.5:
+        samples = samples * np.float32(rng.uniform(0.25, 1))
+    return samples
+
+
+def _varied(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.floating[Any]]:
     from PIL import Image, ImageFilter
 
     picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
@@ -42,10 +61,7 @@ def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
         samples = samples + shared + own
     elif rng.random() < 0.1 and image.shape[2] == 3:
         samples = _coarse_chroma(picture, both=rng.random() < 0.5)
-    samples = np.rot90(samples, int(rng.integers(4)))
-    if rng.random() < 0.5:
-        samples = samples[:, ::-1]
-    return np.ascontiguousarray(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
+    return samples
 
 
 def _coarse_chroma(picture: "Image.Image", *, both: bool) -> NDArray[np.floating[Any]]:
@@ -61,7 +77,7 @@ def _coarse_chroma(picture: "Image.Image", *, both: bool) -> NDArray[np.floating
 
 
 def _fits(
-    image: NDArray[np.uint8], channels: Sequence[int], shape: tuple[int, ...], fitted: bool
+    image: NDArray[Any], channels: Sequence[int], shape: tuple[int, ...], fitted: bool
 ) -> NDArray[np.int16]:
     """Return the local least squares of padded planes of a shape, (samples, 2)."""
     fits = np.zeros((*shape, 2), np.int16)
@@ -78,12 +94,13 @@ class Pool:
     Parameters
     ----------
     images
-        uint8 arrays (H, W, 3) or (H, W, 1), each at least 2 x 16.
+        Arrays (H, W, 3) or (H, W, 1), each at least 2 x 16, all of uint8 or all of uint16.
     fitted
         Whether local least squares are wanted, tile by tile as in files; they are 0 if not.
     """
 
-    def __init__(self, images: list[NDArray[np.uint8]], *, fitted: bool = True) -> None:
+    def __init__(self, images: list[NDArray[Any]], *, fitted: bool = True) -> None:
+        self.depth = 8 * images[0].itemsize
         parts, rows, fits, position = [], [], [], 0
         for image in images:
             channels = ORDER if image.shape[2] == len(ORDER) else (0,)
@@ -100,7 +117,9 @@ class Pool:
             )
             parts.append(planes.ravel())
             position += planes.size
-        self._samples = torch.from_numpy(np.concatenate(parts))
+        samples = np.concatenate(parts)
+        # torch takes no places of unsigned 16-bit tensors
+        self._samples = torch.from_numpy(samples if self.depth == 8 else samples.astype(np.int32))
         self._fits = torch.from_numpy(np.concatenate(fits))
         self._rows = torch.from_numpy(np.concatenate(rows))
         self._weights = self._rows[:, 1].cumsum(0)

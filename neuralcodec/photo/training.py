@@ -27,7 +27,7 @@ LEAST_SIDE = 2 * RUN
 HELD_OUT_SAMPLES = 2**18
 CHUNK = 2**14
 CHECKPOINT_SECONDS = 30.0
-Image = NDArray[np.uint8]
+Image = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -87,17 +87,22 @@ def checked_images(images: Sequence[NDArray[Any]]) -> list[Image]:
     Raises
     ------
     UnsupportedInput
-        If one is not of 8 bits, has other channels than the first, is smaller than 32 x 32, or there are none.
+        If one is not of 8 or 16 bits, has other bits or channels than the first, is smaller than 32 x 32, or there
+        are none.
     """
     if not images:
         raise UnsupportedInput("there are no images to learn from")
     found: list[Image] = []
     for number, image in enumerate(images):
         volume = image[:, :, None] if image.ndim == 2 else image
-        if image.dtype != np.uint8 or volume.ndim != 3 or volume.shape[2] not in (1, 3):
+        if image.dtype not in (np.uint8, np.uint16) or volume.ndim != 3 or volume.shape[2] not in (1, 3):
             raise UnsupportedInput(
                 f"image {number} is a {image.dtype} array of shape {image.shape}: networks of photographs learn "
-                "from 8-bit gray or RGB images"
+                "from gray or RGB images of 8 or 16 bits"
+            )
+        if found and image.dtype != found[0].dtype:
+            raise UnsupportedInput(
+                f"image {number} has {8 * image.itemsize} bits, the first {8 * found[0].itemsize}: learn from one kind"
             )
         if min(volume.shape[:2]) < LEAST_SIDE:
             raise UnsupportedInput(
@@ -172,7 +177,8 @@ class PlaneRun:
 
     def loss(self, neighbours: torch.Tensor, fitted: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
         """Return the mean bits of samples after their neighbours."""
-        return code_length(self.network(context_of(neighbours, fitted, self.plane)), samples).mean()
+        mixture = self.network(context_of(neighbours, fitted, self.plane))
+        return code_length(mixture, samples, self.pool.depth).mean()
 
     def state(self) -> dict[str, Any]:
         """Return all that :meth:`restore` needs."""
@@ -256,7 +262,7 @@ def train(
     Parameters
     ----------
     images
-        uint8 arrays (H, W, 3), or (H, W) for a model of gray images.
+        Arrays (H, W, 3), or (H, W) for a model of gray images, all of uint8 or all of uint16.
     recipe
         How.
     header

@@ -105,7 +105,7 @@ def decode_photo(payload: bytes, model: Photo, dtype: int, shape: tuple[int, ...
         must(depth in (1, 2, 4) and 1 <= step <= 255 // (2**depth - 1), "levels out of range")
         return step * _decode_png(reader.take(reader.left), depth, height, width, channels)
     if form == 3:
-        must(DTYPES[dtype] == "u1", "indices are those of 8 bits")
+        must(DTYPES[dtype] != "?", "indices have 8 or 16 bits")
         return _decode_indexed(reader, model, dtype, (height, width, channels))
     must(form == 0, "an unknown form")
     return _decode_tiles(reader, model, dtype, (height, width, channels)).reshape(1, -1)
@@ -117,12 +117,12 @@ def _decode_indexed(reader: Reader, model: Photo, dtype: int, shape: tuple[int, 
     kind = reader.unsigned(1)
     must(kind <= 1, "tables of an unknown kind")
     if kind:
-        bits = [
-            np.unpackbits(np.frombuffer(reader.take(32), np.uint8), bitorder="little")
-            for _ in range(channels)
-        ]
+        size = 32 * channels if DTYPES[dtype] == "u1" else 2**13 * channels
+        masks = reader.take(size) if DTYPES[dtype] == "u1" else _inflate(reader.take(reader.varint()), size)
+        bits = np.unpackbits(np.frombuffer(masks, np.uint8), bitorder="little").reshape(channels, -1)
         tables = [np.flatnonzero(one).reshape(-1, 1) for one in bits]
     else:
+        must(DTYPES[dtype] == "u1", "tables of pixels have 8 bits")
         size = reader.unsigned(1) + 1
         raw = np.frombuffer(reader.take(size * channels), np.uint8)
         tables = [raw.astype(np.int64).reshape(size, channels)]
@@ -167,12 +167,13 @@ def _decode_tile(record: bytes, model: Photo, dtype: str, shape: tuple[int, int,
             out[:, :, group] = [reader.unsigned(2 if dtype == "u2" else 1) for _ in group]
             must(dtype != "?" or int(out[:, :, group].max()) <= 1, "no bool")
         elif method in (1, 2):
-            must(dtype == "u1", "networks code 8 bits")
+            must(dtype != "?", "networks code 8 and 16 bits")
             lengths = [reader.varint() for _ in range(1 if method == 1 else 8)]
             streams = [Coder(reader.take(length)) for length in lengths]
             planes: list[Matrix] = []
             for p in range(len(group)):
-                planes.append(decode_plane(model.networks[p], p, planes, streams, height, width))
+                levels = 2**16 if dtype == "u2" else 2**8
+                planes.append(decode_plane(model.networks[p], p, planes, streams, (height, width), levels))
                 out[:, :, group[p]] = planes[p]
             must(all(stream.empty for stream in streams), "a coder does not end empty")
         elif method == 3:

@@ -3,6 +3,8 @@
 Part of the independent decoder (decoder.py).
 """
 
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +50,12 @@ class Coder:
     def empty(self) -> bool:
         return self.state == 0 and not self.words
 
-    def decode(self, starts: Matrix) -> int:
-        """Return the symbol whose interval [starts[x], starts[x + 1]) is the next."""
+    def decode(self, start_of: Callable[[int], int], levels: int) -> int:
+        """Return the symbol whose interval [start_of(x), start_of(x + 1)) is the next."""
         target = self.state % 2**24
-        symbol = int(np.searchsorted(starts, target, side="right")) - 1
-        start, size = int(starts[symbol]), int(starts[symbol + 1] - starts[symbol])
+        symbol = bisect_right(range(1, levels), target, key=start_of)
+        start = start_of(symbol)
+        size = start_of(symbol + 1) - start
         self.state = (self.state >> 24) * size + target - start
         if self.state < 2**32 and self.words:
             self.state = self.state << 32 | int.from_bytes(self.words.pop(), "little")
@@ -62,8 +65,8 @@ class Coder:
 class _Plane:
     """A plane with what lies around it."""
 
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
+    def __init__(self, height: int, width: int, levels: int) -> None:
+        self.height, self.width, self.outside = height, width, levels // 2
         self.values = np.zeros((height, width), np.int64)
 
     def at(self, y: int, x: int) -> int:
@@ -72,9 +75,9 @@ class _Plane:
         else:
             outside = False
         if x < 0:
-            return int(self.values[y - 1, 0]) if y > 0 else 128
+            return int(self.values[y - 1, 0]) if y > 0 else self.outside
         if y < 0:
-            return 128
+            return self.outside
         return int(self.values[y - 1 if outside else y, min(x, self.width - 1)])
 
 
@@ -83,12 +86,18 @@ def median_edge(west: int, north: int, northwest: int) -> int:
 
 
 def decode_plane(
-    network: Network, p: int, finished: list[Matrix], streams: list[Coder], height: int, width: int
+    network: Network,
+    p: int,
+    finished: list[Matrix],
+    streams: list[Coder],
+    shape: tuple[int, int],
+    levels: int,
 ) -> Matrix:
-    own = _Plane(height, width)
+    height, width = shape
+    own = _Plane(height, width, levels)
     others = []
     for values in finished:
-        others.append(_Plane(height, width))
+        others.append(_Plane(height, width, levels))
         others[-1].values = values
     fit = _Fit(18 + 9 * p + 1)
     for t in range(width + 3 * (height - 1)):
@@ -97,8 +106,8 @@ def decode_plane(
             if 0 <= x < width:
                 if network.fitted and x % 8 == 0:
                     fit.start_cell(y, x // 8)
-                starts = _mixture(network, p, own, others, y, x, fit)
-                own.values[y, x] = streams[y % len(streams)].decode(starts)
+                start_of = _mixture(network, p, own, others, y, x, fit, levels)
+                own.values[y, x] = streams[y % len(streams)].decode(start_of, levels)
                 fit.known(y, int(own.values[y, x]) - (others[0].at(y, x) if others else 0))
     return own.values
 
@@ -175,9 +184,9 @@ def _power(x: Real) -> Real:
 
 
 def _mixture(
-    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit
-) -> Matrix:
-    """Return where the interval of each value starts, and 2^24."""
+    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit, levels: int
+) -> Callable[[int], int]:
+    """Return what tells where the interval of a value starts."""
 
     def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
         """Add the differences of a kind of neighbours; return its prediction."""
@@ -204,7 +213,7 @@ def _mixture(
         fitted, spread = fit.predict(y, list(map(int, read)), relative, gain), fit.spread[y]
     z = np.append(z, fitted)
     sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))
-    logs = _log(np.array(sums, F)) - (6 << 7)
+    logs = np.minimum(_log(np.array(sums, F)) - (6 << 7), 1024)
     inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, [spread]])
     w, s = network.weights, network.shifts
 
@@ -223,13 +232,16 @@ def _mixture(
         sum_of += weight
     weights = weights * (F(1) / sum_of)
     means = (means + (w["linear"] @ z).astype(F) * linear_unit) * activity + F(prediction)
-    means = np.clip(means, F(-512), F(768))
+    means = np.clip(means, F(-2 * levels), F(3 * levels))
     inverses = _power(np.clip(scales, F(-9), F(7))) * (F(1) / activity)
-    edges = np.arange(256).astype(F) - F(0.5)
-    cdf = np.zeros(256, F)
-    for weight, mean, inverse in zip(weights, means, inverses, strict=True):
-        v = np.clip((mean - edges) * inverse, F(-40), F(40))
-        cdf += weight * (F(1) / (_power(v) + F(1)))
-    starts = (np.minimum(cdf, F(1)) * F(2**24 - 256)).astype(np.int64) + np.arange(256)
-    starts[0] = 0
-    return np.append(starts, 2**24)
+
+    def start_of(value: int) -> int:
+        if value in (0, levels):
+            return 2**24 if value else 0
+        v = np.clip((means - (F(value) - F(0.5))) * inverses, F(-40), F(40))
+        total = F(0)
+        for part in weights * (F(1) / (_power(v) + F(1))):
+            total += part
+        return int(min(total, F(1)) * F(2**24 - levels)) + value
+
+    return start_of

@@ -71,7 +71,7 @@ int main(int count, char** arguments) {
             bytes.push_back(stream.data()), lengths.push_back(stream.size());
         }
         std::vector<const PhotoNetwork*> own;
-        std::vector<PhotoSource> sources;
+        std::vector<PhotoSource<uint8_t>> sources;
         std::vector<uint8_t> samples(size_t(height) * size_t(width) * size_t(used));
         for (int p = 0; p < used; ++p) {
             own.push_back(&networks[size_t(p)]);

@@ -37,7 +37,7 @@ def test_indices_stand_for_the_samples(image: Image) -> None:
         tables, indices = found
         assert SignalType(indices.shape, indices.dtype) == tables.indices_of(SignalType(image.shape, UINT8))
         assert np.array_equal(tables.samples(indices).reshape(image.shape), image)
-        read = Tables.read(Reader(tables.to_bytes(), "payload"), 1 if image.ndim == 2 else image.shape[2])
+        read = Tables.read(Reader(tables.to_bytes(), "payload"), (*image.shape, 1)[2], UINT8)
         assert read.to_bytes() == tables.to_bytes()
         assert np.array_equal(read.samples(indices).reshape(image.shape), image)
 
@@ -75,6 +75,23 @@ def test_gaps_are_closed() -> None:
     assert [int(indices[..., c].max()) + 1 for c in range(3)] == [len(table) for table in tables.values]
 
 
+@pytest.mark.parametrize("channels", [None, 3])
+@pytest.mark.parametrize("kind", ["shifted", "replicated"])
+def test_gaps_of_16_bits_are_closed(channels: int | None, kind: str) -> None:
+    fine = waves(90, 80, channels or 1).astype(np.uint16) * 16 + np.arange(80, dtype=np.uint16)[:, None] % 16
+    image = fine << 4 | (fine >> 8 if kind == "replicated" else 0)
+    image = image if channels else image[..., 0]
+    found = indexed(image)
+    assert found is not None
+    tables, indices = found
+    assert indices.shape == image.shape
+    assert len(tables.to_bytes()) < 2**12
+    payload = encode_image(MODEL, image)
+    assert np.array_equal(ImageReader(MODEL, payload, SignalType(image.shape, image.dtype)).decode(), image)
+    read = Tables.read(Reader(tables.to_bytes(), "payload"), channels or 1, image.dtype)
+    assert np.array_equal(read.samples(indices).reshape(image.shape), image)
+
+
 FEW = np.random.default_rng(3).integers(0, 256, (40, 3), np.uint8)[waves(40, 50, 1)[..., 0] // 7]
 PAYLOAD = encode_image(MODEL, FEW, 20)
 KIND = SignalType(FEW.shape, UINT8)
@@ -104,7 +121,7 @@ def tiled(record: bytes, image: Image) -> bytes:
 @pytest.mark.parametrize(
     ("head", "words"),
     [
-        (b"\2", "the kind of tables 2 is not known"),
+        (b"\2", "the kind of tables 2 is not known for uint8"),
         (b"\0\1\0\0\0\1\1\1" + bytes(4), "the checksum of tables is another"),
         (b"\0\1\0\0\0\1", "a table needs 6 bytes"),
         (b"\1" + bytes(95), "tables needs 96 bytes"),

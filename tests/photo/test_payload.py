@@ -35,6 +35,12 @@ COLOUR, GRAY = tiny_model(), tiny_model(1, seed=3)
 SIDE = 20
 
 
+def deep(image: Image) -> Image:
+    """Return an image of 16 bits, with noise."""
+    noise = np.random.default_rng(7).integers(0, 257, image.shape, np.uint16)
+    return (image * np.uint16(255) + noise).astype(np.uint16)
+
+
 def kind(image: Image) -> SignalType:
     return SignalType(image.shape, image.dtype)
 
@@ -52,8 +58,9 @@ def test_images_return(image: Image, side: int, model: PhotoModel) -> None:
 
 
 @pytest.mark.parametrize("shape", [(70, 45, 3), (300, 130, 1), (9, 300, 3), (140, 141, 4), (129, 128, 2)])
-def test_larger_images_return_from_networks(shape: tuple[int, int, int]) -> None:
-    image = waves(*shape)
+@pytest.mark.parametrize("deepen", [False, True])
+def test_larger_images_return_from_networks(shape: tuple[int, int, int], deepen: bool) -> None:
+    image = deep(waves(*shape)) if deepen else waves(*shape)
     with networks_only():
         payload = encode_image(COLOUR, image)
     assert payload[0] == payloads.TILES
@@ -61,9 +68,13 @@ def test_larger_images_return_from_networks(shape: tuple[int, int, int]) -> None
 
 
 @pytest.mark.parametrize("model", [COLOUR, tiny_model(3, 12, 8, seed=5)])
-def test_every_path_and_any_threads_give_the_same_bytes(model: PhotoModel) -> None:
+@pytest.mark.parametrize("deepen", [False, True])
+def test_every_path_and_any_threads_give_the_same_bytes(model: PhotoModel, deepen: bool) -> None:
     image = waves(150, 190, 3)
     image[:20] = np.random.default_rng(0).integers(0, 256, (20, 190, 3))
+    if deepen:
+        image = deep(image)
+        image[20:30] = np.random.default_rng(1).integers(0, 2**16, (10, 190, 3))
     written = set()
     with networks_only():
         for path in kernel_paths():
@@ -161,10 +172,10 @@ def test_tiles_that_are_refused(record: bytes, words: str) -> None:
         ImageReader(COLOUR, payload, SignalType((3, 3, 3), np.dtype(np.uint8))).decode()
 
 
-def test_networks_code_only_8_bits() -> None:
+def test_networks_code_no_bits() -> None:
     payload = b"\0\x10\2" + bytes(4) + b"\1\0"
-    with pytest.raises(CorruptFile, match="the method 1 is not known for uint16"):
-        ImageReader(COLOUR, payload, SignalType((3, 3), np.dtype(np.uint16))).decode()
+    with pytest.raises(CorruptFile, match="the method 1 is not known for bool"):
+        ImageReader(COLOUR, payload, SignalType((3, 3), np.dtype(np.bool_))).decode()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@
 namespace neuralcodec {
 namespace {
 
-using Image = nb::ndarray<const uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+template <class Sample>
+using Image = nb::ndarray<const Sample, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 template <class T>
 std::vector<T> copied(const Array1<T>& a) {
@@ -52,7 +53,8 @@ class PhotoCoder {
     }
 
     // The streams of each of some tiles of an image (H, W, channels), of the channels in the order given.
-    nb::list encode(Image image, const std::vector<int>& channels, Array2<int64_t> boxes, int streams,
+    template <class Sample>
+    nb::list encode(Image<Sample> image, const std::vector<int>& channels, Array2<int64_t> boxes, int streams,
                     size_t threads, const std::string& simd) const {
         const PhotoKernels& kernels = photo_kernels(simd);
         const auto height = int64_t(image.shape(0)), width = int64_t(image.shape(1));
@@ -74,7 +76,7 @@ class PhotoCoder {
             nb::gil_scoped_release release;
             run_jobs(count, threads, false, [&](size_t i, size_t) {
                 const int64_t* b = boxes.data() + 4 * i;
-                std::vector<PhotoSource> sources;
+                std::vector<PhotoSource<Sample>> sources;
                 for (int c : channels)
                     sources.push_back({image.data() + (b[1] * width + b[0]) * depth + c, ptrdiff_t(depth),
                                        ptrdiff_t(width * depth)});
@@ -91,6 +93,7 @@ class PhotoCoder {
     }
 
     // Arrays (height, width, planes) of tiles of the sizes given, None where streams are not what was coded.
+    template <class Sample>
     nb::list decode(nb::list tiles, Array2<int64_t> sizes, int planes, size_t threads,
                     const std::string& simd) const {
         const PhotoKernels& kernels = photo_kernels(simd);
@@ -100,7 +103,7 @@ class PhotoCoder {
             throw std::invalid_argument("a size has 2 numbers");
         std::vector<std::vector<const uint8_t*>> bytes(count);
         std::vector<std::vector<size_t>> lengths(count);
-        std::vector<std::unique_ptr<uint8_t[]>> out(count);
+        std::vector<std::unique_ptr<Sample[]>> out(count);
         std::vector<nb::bytes> kept;
         for (size_t i = 0; i < count; ++i) {
             const auto parts = nb::cast<nb::list>(tiles[i]);
@@ -118,7 +121,7 @@ class PhotoCoder {
             nb::gil_scoped_release release;
             run_jobs(count, threads, false, [&](size_t i, size_t) {
                 const int64_t* s = sizes.data() + 2 * i;
-                out[i].reset(new uint8_t[size_t(s[0] * s[1] * planes)]);
+                out[i].reset(new Sample[size_t(s[0] * s[1] * planes)]);
                 whole[i] =
                     photo_decode(networks, int(s[1]), int(s[0]), bytes[i], lengths[i], out[i].get(), kernels);
             });
@@ -147,12 +150,13 @@ class PhotoCoder {
 };
 
 // What networks learn from beside the samples: of each channel in the order given, (height, width, 2).
-nb::object regressions(Image image, const std::vector<int>& channels, const std::string& simd) {
+template <class Sample>
+nb::object regressions(Image<Sample> image, const std::vector<int>& channels, const std::string& simd) {
     const size_t height = image.shape(0), width = image.shape(1), depth = image.shape(2);
     const size_t planes = channels.size();
     check_side(int64_t(height)), check_side(int64_t(width));
     if (planes < 1 || planes > size_t(kPhotoPlanes)) throw std::invalid_argument("there are 1 to 3 planes");
-    std::vector<PhotoSource> sources;
+    std::vector<PhotoSource<Sample>> sources;
     for (int c : channels) {
         if (c < 0 || size_t(c) >= depth) throw std::invalid_argument("no such channel");
         sources.push_back({image.data() + c, ptrdiff_t(depth), ptrdiff_t(width * depth)});
@@ -165,18 +169,26 @@ nb::object regressions(Image image, const std::vector<int>& channels, const std:
     return new_array(out.release(), {planes, height, width, 2});
 }
 
+template <class Sample>
+void bind_samples(nb::module_& m, nb::class_<PhotoCoder>& coder, const char* decode) {
+    using namespace nb::literals;
+    coder
+        .def("encode", &PhotoCoder::encode<Sample>, "image"_a.noconvert(), "channels"_a, "boxes"_a,
+             "streams"_a, "threads"_a, "simd"_a)
+        .def(decode, &PhotoCoder::decode<Sample>, "tiles"_a, "sizes"_a, "planes"_a, "threads"_a, "simd"_a);
+    m.def("photo_regressions", &regressions<Sample>, "image"_a.noconvert(), "channels"_a, "simd"_a);
+}
+
 }  // namespace
 
 void bind_photo(nb::module_& m) {
     using namespace nb::literals;
-    nb::class_<PhotoCoder>(m, "PhotoCoder")
-        .def(nb::init<>())
+    nb::class_<PhotoCoder> coder(m, "PhotoCoder");
+    coder.def(nb::init<>())
         .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "shifts"_a, "first"_a,
-             "second"_a, "last"_a, "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a)
-        .def("encode", &PhotoCoder::encode, "image"_a, "channels"_a, "boxes"_a, "streams"_a, "threads"_a,
-             "simd"_a)
-        .def("decode", &PhotoCoder::decode, "tiles"_a, "sizes"_a, "planes"_a, "threads"_a, "simd"_a);
-    m.def("photo_regressions", &regressions, "image"_a, "channels"_a, "simd"_a);
+             "second"_a, "last"_a, "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a);
+    bind_samples<uint8_t>(m, coder, "decode_bytes");
+    bind_samples<uint16_t>(m, coder, "decode_words");
 }
 
 }  // namespace neuralcodec

@@ -53,12 +53,13 @@ PhotoLayer make_layer(PhotoNetwork& network, const char* name, const std::vector
 }
 
 // The planes of a tile in the layout of the kernels, and their scratch memory.
+template <class Sample>
 class Tile {
   public:
     Tile(size_t count, int width, int height, const PhotoKernels& kernels) {
-        const size_t size = PhotoPlane::bytes(width, height);
-        samples_.reset(new uint8_t[size * count]);
-        std::memset(samples_.get(), 128, size * count);
+        const size_t size = PhotoPlane<Sample>::size(width, height);
+        samples_.reset(new Sample[size * count]);
+        std::fill_n(samples_.get(), size * count, Sample(PhotoPlane<Sample>::kLevels / 2));
         for (size_t p = 0; p < count; ++p) planes.push_back({samples_.get() + p * size, width, height});
         const size_t network = (kernels.network_bytes + 63) / 64 * 64;
         scratch_.reset(new uint8_t[network + kernels.regression_bytes(width, height) + 64]);
@@ -66,20 +67,21 @@ class Tile {
         uint8_t* aligned = scratch_.get() + (64 - address % 64) % 64;
         scratch = {aligned, aligned + network};
     }
-    void fill(size_t plane, const PhotoSource& source) const {
-        const PhotoPlane& own = planes[plane];
+    void fill(size_t plane, const PhotoSource<Sample>& source) const {
+        const PhotoPlane<Sample>& own = planes[plane];
         for (int y = 0; y < own.height; ++y)
             for (int x = 0; x < own.width; ++x) {
-                const uint8_t value = source.data[y * source.row + x * source.pixel];
+                const Sample value = source.data[y * source.row + x * source.pixel];
                 *own.at(x, y) = value;
                 own.surround(x, y, value);
             }
     }
-    std::vector<PhotoPlane> planes;
+    std::vector<PhotoPlane<Sample>> planes;
     PhotoScratch scratch;
 
   private:
-    std::unique_ptr<uint8_t[]> samples_, scratch_;
+    std::unique_ptr<Sample[]> samples_;
+    std::unique_ptr<uint8_t[]> scratch_;
 };
 
 // How many of a plane's samples go to each stream.
@@ -133,11 +135,12 @@ PhotoNetwork photo_network(const PhotoArrays& a) {
     return out;
 }
 
+template <class Sample>
 std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetwork*>& networks,
-                                               const std::vector<PhotoSource>& sources, int width, int height,
-                                               int streams, const PhotoKernels& kernels) {
+                                               const std::vector<PhotoSource<Sample>>& sources, int width,
+                                               int height, int streams, const PhotoKernels& kernels) {
     const FloatState state;
-    const Tile tile(sources.size(), width, height, kernels);
+    const Tile<Sample> tile(sources.size(), width, height, kernels);
     const std::vector<size_t> sizes = stream_sizes(width, height, streams);
     const size_t total = size_t(width) * size_t(height) * sources.size();
     std::unique_ptr<PhotoInterval[]> intervals(new PhotoInterval[total]);
@@ -148,7 +151,7 @@ std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetw
     }
     for (size_t p = 0; p < sources.size(); ++p) {
         tile.fill(p, sources[p]);
-        kernels.intervals(*networks[p], tile.planes.data(), streams, next, tile.scratch);
+        kernels.of<Sample>().intervals(*networks[p], tile.planes.data(), streams, next, tile.scratch);
     }
     std::vector<std::vector<uint8_t>> out;
     for (size_t s = 0; s < size_t(streams); ++s)
@@ -156,24 +159,26 @@ std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetw
     return out;
 }
 
-void photo_regressions(const std::vector<PhotoSource>& sources, int width, int height, int16_t* out,
+template <class Sample>
+void photo_regressions(const std::vector<PhotoSource<Sample>>& sources, int width, int height, int16_t* out,
                        const PhotoKernels& kernels) {
     const FloatState state;
-    const Tile tile(sources.size(), width, height, kernels);
+    const Tile<Sample> tile(sources.size(), width, height, kernels);
     for (size_t p = 0; p < sources.size(); ++p) {
         tile.fill(p, sources[p]);
-        kernels.regressions(tile.planes.data(), int(p), out, tile.scratch);
+        kernels.of<Sample>().regressions(tile.planes.data(), int(p), out, tile.scratch);
         out += 2 * size_t(width) * size_t(height);
     }
 }
 
+template <class Sample>
 bool photo_decode(const std::vector<const PhotoNetwork*>& networks, int width, int height,
-                  const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, uint8_t* out,
+                  const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, Sample* out,
                   const PhotoKernels& kernels) {
     const FloatState state;
-    const Tile tile(networks.size(), width, height, kernels);
-    if (!kernels.decode(networks.data(), tile.planes.data(), int(networks.size()), int(bytes.size()),
-                        bytes.data(), lengths.data(), tile.scratch))
+    const Tile<Sample> tile(networks.size(), width, height, kernels);
+    if (!kernels.of<Sample>().decode(networks.data(), tile.planes.data(), int(networks.size()),
+                                     int(bytes.size()), bytes.data(), lengths.data(), tile.scratch))
         return false;
     const size_t count = networks.size();
     for (size_t p = 0; p < count; ++p)
@@ -182,5 +187,18 @@ bool photo_decode(const std::vector<const PhotoNetwork*>& networks, int width, i
                 out[(size_t(y) * size_t(width) + size_t(x)) * count + p] = *tile.planes[p].at(x, y);
     return true;
 }
+
+// What the bindings call.
+#define NEURALCODEC_PHOTO(Sample)                                                                         \
+    template std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetwork*>&,      \
+                                                            const std::vector<PhotoSource<Sample>>&, int, \
+                                                            int, int, const PhotoKernels&);               \
+    template void photo_regressions(const std::vector<PhotoSource<Sample>>&, int, int, int16_t*,          \
+                                    const PhotoKernels&);                                                 \
+    template bool photo_decode(const std::vector<const PhotoNetwork*>&, int, int,                         \
+                               const std::vector<const uint8_t*>&, const std::vector<size_t>&, Sample*,   \
+                               const PhotoKernels&);
+NEURALCODEC_PHOTO(uint8_t)
+NEURALCODEC_PHOTO(uint16_t)
 
 }  // namespace neuralcodec

@@ -15,7 +15,6 @@ constexpr int kPhotoPlanes = 3;
 constexpr int kPhotoOwn = 18, kPhotoFinished = 9;
 constexpr int kPhotoSlope = 3;  // columns by which a row lags behind the one above it
 constexpr int kPhotoTop = 3, kPhotoSide = 3, kPhotoLead = 12;
-constexpr int kPhotoLevels = 256;
 constexpr int kPhotoMostHidden = 128, kPhotoMostComponents = 16;
 constexpr int kPhotoMostSide = 4096;  // of a tile
 
@@ -57,27 +56,30 @@ struct PhotoNetwork {
 #define NEURALCODEC_INLINE __attribute__((always_inline)) inline
 
 // A plane with its surroundings, stored by diagonals, so that what is coded at one time lies side by side:
-// the sample of row y and column x is at ((x + 3 y + lead) * stride + y + top).
+// the sample of row y and column x is at ((x + 3 y + lead) * stride + y + top). Samples have 8 or 16 bits.
+template <class Sample>
 struct PhotoPlane {
-    uint8_t* data;
+    static constexpr int kLevels = 1 << (8 * sizeof(Sample));
+
+    Sample* data;
     int width, height;
 
     NEURALCODEC_INLINE static size_t stride_of(int height) { return (size_t(height) + 7) / 8 * 8 + 8; }
-    NEURALCODEC_INLINE static size_t bytes(int width, int height) {
+    NEURALCODEC_INLINE static size_t size(int width, int height) {
         return (size_t(width) + 3 * size_t(height) + kPhotoLead + kPhotoSide) * stride_of(height);
     }
     NEURALCODEC_INLINE size_t stride() const { return stride_of(height); }
-    NEURALCODEC_INLINE uint8_t* at(int x, int y) const {
+    NEURALCODEC_INLINE Sample* at(int x, int y) const {
         return data + size_t(x + kPhotoSlope * y + kPhotoLead) * stride() + size_t(y + kPhotoTop);
     }
-    NEURALCODEC_INLINE void fill_left(int y, uint8_t value) const {
+    NEURALCODEC_INLINE void fill_left(int y, Sample value) const {
         for (int x = -kPhotoSide; x < 0; ++x) *at(x, y) = value;
     }
-    NEURALCODEC_INLINE void fill_right(int y, uint8_t value) const {
+    NEURALCODEC_INLINE void fill_right(int y, Sample value) const {
         for (int x = 0; x < kPhotoSide; ++x) *at(width + x, y) = value;
     }
     // What lies around a sample is known as soon as it is.
-    NEURALCODEC_INLINE void surround(int x, int y, uint8_t value) const {
+    NEURALCODEC_INLINE void surround(int x, int y, Sample value) const {
         if (x == 0) fill_left(y + 1, value);
         if (x == width - 1) fill_right(y, value);
         if (y == height - 1) {
@@ -97,20 +99,35 @@ struct PhotoScratch {
     void* regression;
 };
 
-struct PhotoKernels {
-    const char* name;
+// For samples of one type.
+template <class Sample>
+struct PhotoCoding {
     // Intervals of all samples of a plane, those before it being finished; stream s (of 1 or 8) goes to
     // intervals[s], in the order in which it is decoded, and the pointer moves on.
-    void (*intervals)(const PhotoNetwork&, const PhotoPlane* planes, int streams, PhotoInterval** intervals,
-                      const PhotoScratch&);
+    void (*intervals)(const PhotoNetwork&, const PhotoPlane<Sample>* planes, int streams,
+                      PhotoInterval** intervals, const PhotoScratch&);
     // Decodes planes one after the other; false if a stream is not canonical or does not end empty.
-    bool (*decode)(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
-                   const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch&);
+    bool (*decode)(const PhotoNetwork* const* networks, const PhotoPlane<Sample>* planes, int count,
+                   int streams, const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch&);
     // The least-squares prediction of each sample of a plane and the logarithm of its error: (height, width,
     // 2).
-    void (*regressions)(const PhotoPlane* planes, int plane, int16_t* out, const PhotoScratch&);
+    void (*regressions)(const PhotoPlane<Sample>* planes, int plane, int16_t* out, const PhotoScratch&);
+};
+
+struct PhotoKernels {
+    const char* name;
+    PhotoCoding<uint8_t> bytes;
+    PhotoCoding<uint16_t> words;
     size_t network_bytes;
     size_t (*regression_bytes)(int width, int height);
+
+    template <class Sample>
+    const PhotoCoding<Sample>& of() const {
+        if constexpr (sizeof(Sample) == 1)
+            return bytes;
+        else
+            return words;
+    }
 };
 
 extern const PhotoKernels photo_scalar;
@@ -130,19 +147,24 @@ struct PhotoArrays {
 };
 PhotoNetwork photo_network(const PhotoArrays&);
 
-// Streams of a tile: planes of (height x width) samples, `pixel` and `row` bytes apart.
+// Streams of a tile: planes of (height x width) samples, `pixel` and `row` samples apart. Of uint8_t and
+// uint16_t, as all that follows.
+template <class Sample>
 struct PhotoSource {
-    const uint8_t* data;
+    const Sample* data;
     ptrdiff_t pixel, row;
 };
+template <class Sample>
 std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetwork*>&,
-                                               const std::vector<PhotoSource>&, int width, int height,
+                                               const std::vector<PhotoSource<Sample>>&, int width, int height,
                                                int streams, const PhotoKernels&);
 // What networks learn from beside the samples themselves: (planes, height, width, 2).
-void photo_regressions(const std::vector<PhotoSource>&, int width, int height, int16_t* out,
+template <class Sample>
+void photo_regressions(const std::vector<PhotoSource<Sample>>&, int width, int height, int16_t* out,
                        const PhotoKernels&);
+template <class Sample>
 bool photo_decode(const std::vector<const PhotoNetwork*>&, int width, int height,
-                  const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, uint8_t* out,
+                  const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, Sample* out,
                   const PhotoKernels&);
 
 }  // namespace neuralcodec

@@ -27,7 +27,7 @@ constexpr int8_t kOwn[kPhotoOwn][2] = {{0, -1}, {0, -2}, {0, -3}, {-1, -3}, {-1,
 constexpr int8_t kFinished[kPhotoFinished][2] = {{0, 0},  {0, -1}, {0, 1}, {-1, -1}, {-1, 0},
                                                  {-1, 1}, {1, -1}, {1, 0}, {1, 1}};
 constexpr int kNear[] = {0, 1, 4, 5, 6, 7, 10, 11};
-constexpr int kLogCentre = 6 << 7;
+constexpr int kLogCentre = 6 << 7, kLogMost = 1024;
 constexpr int kWest = 0, kNorthwest = 5, kNorth = 6;                          // in kOwn
 constexpr int kWestFinished = 1, kNorthwestFinished = 3, kNorthFinished = 4;  // in kFinished
 
@@ -47,17 +47,15 @@ inline I8 input_word(I8 d, F8 gain) {
 }
 
 // Neighbour values of eight rows at one diagonal.
+template <class Sample>
 struct Diagonal {
-    const uint8_t* base;
+    const Sample* base;
     ptrdiff_t stride;
 
-    Diagonal(const PhotoPlane& p, int t, int row)
+    Diagonal(const PhotoPlane<Sample>& p, int t, int row)
         : base(p.data + size_t(t + kPhotoLead) * p.stride() + size_t(row + kPhotoTop)),
           stride(ptrdiff_t(p.stride())) {}
-    I8 operator()(int dy, int dx) const {
-        const uint8_t* at = base + (dx + kPhotoSlope * dy) * stride + dy;
-        return __builtin_convertvector(*reinterpret_cast<const B8*>(at), I8);
-    }
+    I8 operator()(int dy, int dx) const { return loaded(base + (dx + kPhotoSlope * dy) * stride + dy); }
 };
 
 // Neighbours of eight samples in a plane, or in the difference of two planes, relative to their own
@@ -77,7 +75,7 @@ struct Neighbours {
     void write(F8 gain, I8*& out) const {
         for (int i = 0; i < count; ++i, out += kBatch) *out = input_word(difference[i], gain);
     }
-    I8 log_activity() const { return logarithm(real(activity)) - kLogCentre; }
+    I8 log_activity() const { return least(logarithm(real(activity)) - kLogCentre, splat(kLogMost)); }
 };
 
 template <class Value>
@@ -93,12 +91,13 @@ inline Neighbours<kPhotoFinished> finished_neighbours(Value value) {
     return n;
 }
 
-inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int g, Scratch& s,
+template <class Sample>
+inline void read_inputs(const PhotoPlane<Sample>* planes, int plane, int t, int row, int g, Scratch& s,
                         Regression* regression) {
     I8* out = s.inputs + g;
     I8 logs[6] = {};
     int count = 0;
-    const Diagonal own(planes[plane], t, row), first(planes[0], t, row);
+    const Diagonal<Sample> own(planes[plane], t, row), first(planes[0], t, row);
     F8 gain = {};
     I8 relative = {};  // prediction in the first kind
     // The first kind of neighbours gives the prediction, and the unit of all differences.
@@ -114,14 +113,14 @@ inline void read_inputs(const PhotoPlane* planes, int plane, int t, int row, int
         logs[count++] = neighbours.log_activity();
     };
     for (int other = 0; other < plane; ++other) {
-        const Diagonal theirs(planes[other], t, row);
+        const Diagonal<Sample> theirs(planes[other], t, row);
         read(own_neighbours([&](int dy, int dx)
                                 __attribute__((always_inline)) { return own(dy, dx) - theirs(dy, dx); }),
              theirs(0, 0));
     }
     read(own_neighbours(own), I8{});
     for (int other = 0; other < plane; ++other) {
-        const Diagonal theirs(planes[other], t, row);
+        const Diagonal<Sample> theirs(planes[other], t, row);
         read(finished_neighbours([&](int dy, int dx) __attribute__((always_inline)) {
                  return other ? theirs(dy, dx) - first(dy, dx) : theirs(dy, dx);
              }),

@@ -115,6 +115,7 @@ inline F8 power(F8 x) {
     return p;
 }
 
+template <int levels>
 struct Mixture {
     int components;
     F8 weight[kPhotoMostComponents], mean[kPhotoMostComponents], inverse[kPhotoMostComponents];
@@ -139,13 +140,14 @@ struct Mixture {
         for (int k = 0; k < components; ++k) {
             weight[k] *= share;
             const F8 mean_k = real(means[k * kBatch]) * unit + real(s.linear[k * kBatch + g]) * linear_unit;
-            mean[k] = least(most(mean_k * activity + prediction, splat(-512.0f)), splat(768.0f));
+            mean[k] =
+                least(most(mean_k * activity + prediction, splat(-2.0f * levels)), splat(3.0f * levels));
             const F8 scale = least(most(real(scales[k * kBatch]) * unit, splat(-9.0f)), splat(7.0f));
             inverse[k] = power(scale) * narrowing;
         }
     }
 
-    // Where the interval of each x starts, for 0 < x < 256.
+    // Where the interval of each x starts, for 0 < x < levels.
     I8 start(I8 x) const {
         const F8 edge = real(x) - 0.5f;
         F8 sum = {};
@@ -153,7 +155,7 @@ struct Mixture {
             const F8 z = least(most((mean[k] - edge) * inverse[k], splat(-40.0f)), splat(40.0f));
             sum += weight[k] * (1.0f / (power(z) + 1.0f));
         }
-        return whole(least(sum, splat(1.0f)) * float(kTotal - kPhotoLevels)) + x;
+        return whole(least(sum, splat(1.0f)) * float(kTotal - levels)) + x;
     }
 };
 
@@ -174,10 +176,10 @@ inline void wavefront(int width, int height, Use use) {
     }
 }
 
-template <class Code>
-inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const PhotoScratch& scratch,
+template <class Sample, class Code>
+inline void code_plane(const PhotoNetwork& n, const PhotoPlane<Sample>* planes, const PhotoScratch& scratch,
                        Code code) {
-    const PhotoPlane& own = planes[n.plane];
+    const PhotoPlane<Sample>& own = planes[n.plane];
     Scratch& s = *static_cast<Scratch*>(scratch.network);
     Regression regression(scratch.regression, n.plane, own.width, own.height);
     if (n.fitted) regression.clear();
@@ -187,7 +189,7 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const Ph
         network(n, s, groups);
         for (int g = 0; g < groups; ++g) {
             const int row = (group + g) * kLanes;
-            const Mixture mixture(n, s, g);
+            const Mixture<PhotoPlane<Sample>::kLevels> mixture(n, s, g);
             // Rows that are at a column of the tile on this diagonal.
             const int end = own.height - row < kLanes ? own.height - row : kLanes;
             int lane = 0, stop = 0;
@@ -198,21 +200,23 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane* planes, const Ph
     });
 }
 
-void intervals(const PhotoNetwork& n, const PhotoPlane* planes, int streams, PhotoInterval** out,
+template <class Sample>
+void intervals(const PhotoNetwork& n, const PhotoPlane<Sample>* planes, int streams, PhotoInterval** out,
                const PhotoScratch& scratch) {
-    const PhotoPlane& own = planes[n.plane];
-    code_plane(n, planes, scratch, [&](const Mixture& mixture, int t, int row, int lane, int stop) {
-        const I8 x = Diagonal(own, t, row)(0, 0);
+    const PhotoPlane<Sample>& own = planes[n.plane];
+    code_plane(n, planes, scratch, [&](const auto& mixture, int t, int row, int lane, int stop) {
+        const I8 x = Diagonal<Sample>(own, t, row)(0, 0);
         const I8 from = x > 0 ? mixture.start(x) : I8{};
-        const I8 to = x < kPhotoLevels - 1 ? mixture.start(x + 1) : splat(int32_t(kTotal));
+        const I8 to = x < PhotoPlane<Sample>::kLevels - 1 ? mixture.start(x + 1) : splat(int32_t(kTotal));
         for (; lane < stop; ++lane)
             *out[lane % streams]++ = {uint32_t(from[lane]), uint32_t(to[lane] - from[lane])};
     });
 }
 
 // What the regression tells of each sample of a plane: prediction and spread, two numbers of 1/128, in rows.
-void regressions(const PhotoPlane* planes, int plane, int16_t* out, const PhotoScratch& scratch) {
-    const PhotoPlane& own = planes[plane];
+template <class Sample>
+void regressions(const PhotoPlane<Sample>* planes, int plane, int16_t* out, const PhotoScratch& scratch) {
+    const PhotoPlane<Sample>& own = planes[plane];
     Scratch& s = *static_cast<Scratch*>(scratch.network);
     Regression regression(scratch.regression, plane, own.width, own.height);
     regression.clear();
@@ -236,9 +240,10 @@ struct Found {
     I8 sample, start, end;
 };
 
-inline Found search(const Mixture& mixture, I8 target) {
+template <int levels>
+inline Found search(const Mixture<levels>& mixture, I8 target) {
     Found f = {I8{}, I8{}, splat(int32_t(kTotal))};
-    for (int step = kPhotoLevels / 2; step; step /= 2) {
+    for (int step = levels / 2; step; step /= 2) {
         const I8 next = f.sample + step, at = mixture.start(next), taken = at <= target;
         f.sample = taken ? next : f.sample;
         f.start = taken ? at : f.start;
@@ -247,15 +252,16 @@ inline Found search(const Mixture& mixture, I8 target) {
     return f;
 }
 
-bool decode(const PhotoNetwork* const* networks, const PhotoPlane* planes, int count, int streams,
+template <class Sample>
+bool decode(const PhotoNetwork* const* networks, const PhotoPlane<Sample>* planes, int count, int streams,
             const uint8_t* const* bytes, const size_t* lengths, const PhotoScratch& scratch) {
     AnsDecoder coders[kLanes];
     for (int s = 0; s < streams; ++s)
         if (!coders[s].open(bytes[s], lengths[s])) return false;
     for (int p = 0; p < count; ++p) {
-        const PhotoPlane& own = planes[p];
+        const PhotoPlane<Sample>& own = planes[p];
         code_plane(*networks[p], planes, scratch,
-                   [&](const Mixture& mixture, int t, int row, int lane, int stop) {
+                   [&](const auto& mixture, int t, int row, int lane, int stop) {
                        Found found;
                        for (int l = lane; l < stop; ++l) {
                            if (streams == 1 || l == lane) {
@@ -267,7 +273,7 @@ bool decode(const PhotoNetwork* const* networks, const PhotoPlane* planes, int c
                            const auto start = uint32_t(found.start[l]);
                            coders[l % streams].consume({start, uint32_t(found.end[l]) - start});
                            const int y = row + l, x = t - kPhotoSlope * y;
-                           const auto value = uint8_t(found.sample[l]);
+                           const auto value = Sample(found.sample[l]);
                            *own.at(x, y) = value;
                            own.surround(x, y, value);
                        }
@@ -277,5 +283,8 @@ bool decode(const PhotoNetwork* const* networks, const PhotoPlane* planes, int c
     for (int s = 0; s < streams; ++s) empty = empty && coders[s].empty();
     return empty;
 }
+
+template <class Sample>
+constexpr PhotoCoding<Sample> kCoding = {intervals<Sample>, decode<Sample>, regressions<Sample>};
 
 }  // namespace

@@ -18,9 +18,16 @@ typedef float F8 __attribute__((vector_size(4 * kLanes)));
 typedef int32_t I8 __attribute__((vector_size(4 * kLanes)));
 typedef int16_t H8 __attribute__((vector_size(2 * kLanes)));
 typedef uint8_t B8 __attribute__((vector_size(kLanes), aligned(1), may_alias));
+typedef uint16_t W8 __attribute__((vector_size(2 * kLanes), aligned(2), may_alias));
 
 inline F8 real(I8 x) {
     return __builtin_convertvector(x, F8);
+}
+inline I8 loaded(const uint8_t* at) {
+    return __builtin_convertvector(*reinterpret_cast<const B8*>(at), I8);
+}
+inline I8 loaded(const uint16_t* at) {
+    return __builtin_convertvector(*reinterpret_cast<const W8*>(at), I8);
 }
 inline I8 whole(F8 x) {  // towards zero
     return __builtin_convertvector(x, I8);
