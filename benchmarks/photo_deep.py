@@ -3,6 +3,7 @@
     NEURALCODEC_DATA=... python benchmarks/photo_deep.py [--limit N]
 
 Means of four samples have two bits more than samples; normal noise of 100 in 65,536 fills the rest, as a camera's does.
+The networks have learned from 8-bit samples only.
 Bits are those of whole files. photo_deep.json, beside this script, has the means over images, and intervals (95%) of
 the difference to JPEG XL.
 """
@@ -48,7 +49,8 @@ def jpeg_ls(image: Image) -> bytes:
 
 
 CODECS: dict[str, Callable[[Image], bytes]] = {
-    "photo": lambda image: neuralcodec.compress(image, "pc-photo-fast"),
+    "pc-photo": lambda image: neuralcodec.compress(image, "pc-photo"),
+    "pc-photo-fast": lambda image: neuralcodec.compress(image, "pc-photo-fast"),
     "jxl-lossless:effort=7": lambda image: imagecodecs.jpegxl_encode(image, lossless=True, effort=7),
     "jpeg-ls": jpeg_ls,
     "png": png,

@@ -165,7 +165,7 @@ def of_depth(found: dict[str, Any]) -> list[str]:
     """Rates of 16-bit images."""
     lines = [
         f"16-bit colour (`photo_deep.json`): {found['images']} photographs of Kodak averaged to half their size, with "
-        "noise in the lowest bits. No network is used there.",
+        "noise in the lowest bits. The networks have learned from 8-bit samples only.",
         "",
         "| codec | bits a sample | against JPEG XL |",
         "|---|---|---|",
@@ -173,8 +173,7 @@ def of_depth(found: dict[str, Any]) -> list[str]:
     for name, one in found["codecs"].items():
         low, high = one["interval"]
         against = f"{one['percent_above_jxl']:+.1f}% ({low:+.1f} to {high:+.1f})"
-        shown = "this codec" if name == "photo" else NAMES[name]
-        lines.append(f"| {shown} | {one['bits_per_sample']:.2f} | {against} |")
+        lines.append(f"| {NAMES[name]} | {one['bits_per_sample']:.2f} | {against} |")
     return lines
 
 

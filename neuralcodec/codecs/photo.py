@@ -21,8 +21,8 @@ DTYPES = ("bool", "uint8", "uint16")
 class PhotoCodec(Codec):
     """Codes images of any size: (H, W), or (H, W, C) of up to 4 channels, of 1, 8 or 16 bits.
 
-    The networks code 8-bit samples; others, and what is no photograph, are coded by simpler means, and are no
-    larger for it than a PNG is, nearly.
+    The networks code samples of 8 and 16 bits; bits, and what is no photograph, are coded by simpler means, and are
+    no larger for it than a PNG is, nearly.
 
     Parameters
     ----------

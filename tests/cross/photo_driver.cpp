@@ -41,6 +41,36 @@ struct Hash {
     }
 };
 
+// A tile of samples of a type; whether it decodes.
+template <class Sample>
+bool run(Reader& in, const std::vector<neuralcodec::PhotoNetwork>& networks) {
+    using namespace neuralcodec;
+    const PhotoKernels& kernels = photo_kernels("");
+    const auto height = int(in.number()), width = int(in.number()), used = int(in.number());
+    std::vector<std::vector<uint8_t>> streams(in.number());
+    std::vector<const uint8_t*> bytes;
+    std::vector<size_t> lengths;
+    for (auto& stream : streams) {
+        stream = in.bytes();
+        bytes.push_back(stream.data()), lengths.push_back(stream.size());
+    }
+    std::vector<const PhotoNetwork*> own;
+    std::vector<PhotoSource<Sample>> sources;
+    std::vector<Sample> samples(size_t(height) * size_t(width) * size_t(used));
+    for (int p = 0; p < used; ++p) {
+        own.push_back(&networks[size_t(p)]);
+        sources.push_back({samples.data() + p, used, ptrdiff_t(width) * used});
+    }
+    if (!photo_decode(own, width, height, bytes, lengths, samples.data(), kernels)) return false;
+    Hash decoded, encoded;
+    decoded.add(reinterpret_cast<const uint8_t*>(samples.data()), samples.size() * sizeof(Sample));
+    for (const auto& stream : photo_encode(own, sources, width, height, int(streams.size()), kernels))
+        encoded.add(stream.data(), stream.size());
+    std::printf("%016llx %016llx\n", (unsigned long long)(decoded.value),
+                (unsigned long long)(encoded.value));
+    return true;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -60,30 +90,9 @@ int main(int count, char** arguments) {
         a.last_bias = in.integers<int32_t>();
         networks.push_back(photo_network(a));
     }
-    const PhotoKernels& kernels = photo_kernels("");
     for (uint64_t tiles = in.number(); tiles > 0; --tiles) {
-        const auto height = int(in.number()), width = int(in.number()), used = int(in.number());
-        std::vector<std::vector<uint8_t>> streams(in.number());
-        std::vector<const uint8_t*> bytes;
-        std::vector<size_t> lengths;
-        for (auto& stream : streams) {
-            stream = in.bytes();
-            bytes.push_back(stream.data()), lengths.push_back(stream.size());
-        }
-        std::vector<const PhotoNetwork*> own;
-        std::vector<PhotoSource<uint8_t>> sources;
-        std::vector<uint8_t> samples(size_t(height) * size_t(width) * size_t(used));
-        for (int p = 0; p < used; ++p) {
-            own.push_back(&networks[size_t(p)]);
-            sources.push_back({samples.data() + p, used, ptrdiff_t(width) * used});
-        }
-        if (!photo_decode(own, width, height, bytes, lengths, samples.data(), kernels)) return 1;
-        Hash decoded, encoded;
-        decoded.add(samples.data(), samples.size());
-        for (const auto& stream : photo_encode(own, sources, width, height, int(streams.size()), kernels))
-            encoded.add(stream.data(), stream.size());
-        std::printf("%016llx %016llx\n", (unsigned long long)(decoded.value),
-                    (unsigned long long)(encoded.value));
+        const bool deep = in.number() == 16;
+        if (!(deep ? run<uint16_t>(in, networks) : run<uint8_t>(in, networks))) return 1;
     }
     return 0;
 }

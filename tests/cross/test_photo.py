@@ -1,5 +1,6 @@
 """Photographs on aarch64 (emulated): tiles decode to the samples, and encode to the bytes, that they have here."""
 
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,13 +34,13 @@ def model_bytes(model: PhotoModel) -> bytes:
 def cases(model: PhotoModel) -> tuple[bytes, list[str]]:
     """What the driver reads, and what it must print, by the installed package."""
     tiles, expected = [], list[str]()
-    for shape in SHAPES:
+    for shape, dtype in itertools.product(SHAPES, (np.uint8, np.uint16)):
         for streams in (1, 8):
-            image = waves(*shape)
+            image = waves(*shape).astype(dtype) * dtype(np.iinfo(dtype).max // 255)
             channels = [1, 0, 2][: shape[2]] if shape[2] == 3 else [0]
             box = boxes_array([Box(0, 0, shape[1], shape[0])])
             coded = model.kernel.encode(image, channels, box, streams)[0]
-            sizes = map(number, (shape[0], shape[1], len(channels), streams))
+            sizes = map(number, (8 * image.itemsize, shape[0], shape[1], len(channels), streams))
             tiles.append(b"".join([*sizes, *map(counted, coded)]))
             expected.append(f"{fnv([image[:, :, channels].tobytes()])} {fnv(coded)}")
     return b"".join([model_bytes(model), number(len(tiles)), *tiles]), expected
