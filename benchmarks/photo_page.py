@@ -173,7 +173,7 @@ def of_depth(found: dict[str, Any]) -> list[str]:
     for name, one in found["codecs"].items():
         low, high = one["interval"]
         against = f"{one['percent_above_jxl']:+.1f}% ({low:+.1f} to {high:+.1f})"
-        lines.append(f"| {NAMES[name]} | {one['bits_per_sample']:.2f} | {against} |")
+        lines.append(f"| {NAMES.get(name, f'`{name}`')} | {one['bits_per_sample']:.2f} | {against} |")
     return lines
 
 
