@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 TORCH = {
-    "photo": ("network", "pool", "quantise", "training"),
+    "photo": ("network", "pool", "quantise", "soap", "training"),
     "recombiner": (
         *("batches", "encoding", "finishing", "inference", "learning", "network", "posterior"),
         *("resuming", "training", "transform"),
