@@ -70,8 +70,8 @@ def why_surrogates_miss(wave: dict[str, Any]) -> list[str]:
     losses = {name: last_loss(surrogates[name]) for name in ("dense", best)}
     return [
         f"The surrogate misses its goal in training already: {best} ends with {losses[best] / losses['dense']:.1f} "
-        f"times the dense one's training loss, after as many epochs ({wave['epochs']}, which is short for all of "
-        "them). Longer training and more channels at lower ranks are to be tried: Tucker leaves time for both.",
+        f"times the dense one's training loss, after as many epochs ({wave['epochs']}). Longer training and more "
+        "channels at lower ranks are to be tried: Tucker leaves time for both.",
         "",
     ]
 
@@ -101,8 +101,8 @@ def why_resnets_miss(resnet: dict[str, Any]) -> list[str]:
     real, own = (last_loss(resnet["networks"][name]) for name in ("real", "n=4"))
     return [
         f"The ResNet with n=4 falls short in training too: its loss ends at {own:.3f}, the real one's at {real:.3f}, "
-        f"both still high after {resnet['epochs']} epochs. More epochs are to be tried first, then more channels: at a "
-        "quarter of the parameters there is room for them.",
+        f"after {resnet['epochs']} epochs. More epochs are to be tried first, then more channels: at a quarter of the "
+        "parameters there is room for them.",
         "",
     ]
 
@@ -124,10 +124,11 @@ def of_resnets(resnet: dict[str, Any]) -> list[str]:
     note = (
         "From `benchmarks/phnn/train.json`: a residual network of three stages on Fashion-MNIST "
         f"({resnet['width']}, {2 * resnet['width']} and {4 * resnet['width']} channels, {2 * resnet['blocks']} "
-        f"convolutions of 3 x 3 in each), {resnet['epochs']} epochs, means over three seeds with their standard "
-        "deviation. The first layer and the classifier are real in all of them. The recipe was tuned to none. So few "
-        "epochs are what a small machine affords: accuracies compare with each other, not with those of long training. "
-        "Time is the processor's, one core."
+        f"convolutions of 3 x 3 in each, behind one of 5 x 5 that halves the resolution), {resnet['epochs']} "
+        "epochs, means over three seeds with their standard deviation. The first layer and the classifier are "
+        "real in all of them. Learning rate and weight decay are the best of four for the real network, and "
+        "the best of the same four for n=4, on held-out training images (`benchmarks/phnn/recipes.json`). Time "
+        "is the processor's, one core."
     )
     head = ("network", "parameters", "Mflop an image", "test accuracy, %", "points to real", "s an epoch")
     return ["### A small ResNet", "", note, "", *table(head, rows)]
@@ -152,12 +153,14 @@ def of_surrogates(wave: dict[str, Any]) -> list[str]:
         )
     note = (
         "From `benchmarks/wave/train.json`: waves that the left edge of a square sends in are solved by finite "
-        "elements (their convergence to analytic solutions is tested), and convolutional surrogates learn the fields "
-        f"on a zone in the middle at four times, {wave['epochs']} epochs on 1,000 problems. The four convolutions of "
-        "5 x 5 in the middle are compact from the start, after the idea of arXiv:2304.04964; layers before and after "
-        "are dense in all. Relative L2 errors on 200 test problems, means over three seeds with their standard "
-        "deviation; the file is of the first seed, at 35 dB, and the error beside it that of what it decodes to. "
-        '"Kept" is what the backward pass of a batch of 10 needs. Times are the processor\'s, one core.'
+        "elements (their convergence to analytic solutions is tested), and convolutional surrogates learn the "
+        f"fields on a zone in the middle at four times, {wave['epochs']} epochs on 1,000 problems. The four "
+        "convolutions of 5 x 5 in the middle are compact from the start, after the idea of arXiv:2304.04964; "
+        "layers before and after are dense in all. The highest learning rate is each one's best on held-out "
+        "problems (`benchmarks/wave/rates.json`: compact layers mostly want twice the dense one's). Relative "
+        "L2 errors on 200 test problems, means over three seeds with their standard deviation; the file is of "
+        'the first seed, at 35 dB, and the error beside it that of what it decodes to. "Kept" is what the '
+        "backward pass of a batch of 10 needs. Times are the processor's, one core."
     )
     head = (
         "surrogate",
@@ -203,8 +206,7 @@ def coded(result: dict[str, Any]) -> list[str]:
     if not reached[0] and points < CODED_POINTS:
         before = [found["n=4"]["accuracy"] - found["real"]["accuracy"] for found in result["seeds"].values()]
         why = [
-            f"Of these points, {100 * sum(before) / len(before):+.2f} are there before coding, after so short a "
-            "training; the files cost the rest.",
+            f"Of these points, {100 * sum(before) / len(before):+.2f} are there before coding; files cost the rest.",
             "",
         ]
     rows = []
@@ -233,9 +235,10 @@ def coded(result: dict[str, Any]) -> list[str]:
     )
     note = (
         "From `benchmarks/phnn/coded.json`: the ResNets of [the page of layers](layers.md#a-small-resnet), "
-        f"{result['epochs']} epochs, norms folded to a scale and a shift. Ratio and bound are chosen by 10,000 "
-        "training images, as the coarsest that cost at most 0.2 points there; test images are looked at once, behind "
-        "that. Of the real network, bytes in single precision are those with its norms folded into kernels; of n=4, "
-        "of its parameters as they are trained."
+        f"{result['epochs']} epochs; that of n=4 then learns for {result['more']} more, from the real one's "
+        "answers too (`benchmarks/phnn/distil.py`). Norms are folded to a scale and a shift. Ratio and bound "
+        "are chosen by 10,000 training images, as the coarsest that cost at most 0.05 points there; test images "
+        "are looked at once, behind that. Of the real network, bytes in single precision are those with its "
+        "norms folded into kernels; of n=4, of its parameters as they are trained."
     )
     return ["### Small ResNets in files", "", *table(HEAD, [goal]), *why, note, "", *table(head, rows)]

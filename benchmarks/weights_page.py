@@ -61,7 +61,7 @@ def of_importance(result: dict[str, Any]) -> list[str]:
     lines += [f"| network | size | {' | '.join(ways)} |", f"|---|---|{'---|' * len(ways)}"]
     for network, sizes in result["networks"].items():
         for size, found in sizes.items():
-            cells = [f"{found[way]['divergence']:.4f} ({100 * found[way]['accuracy']:.2f}%)" for way in ways]
+            cells = [f"{found[way]['divergence']:.2g} ({100 * found[way]['accuracy']:.2f}%)" for way in ways]
             lines.append(f"| {' | '.join([network, size, *cells])} |")
     return [*lines, ""]
 

@@ -1,15 +1,16 @@
 """Files of the hypercomplex ResNet (n=4), coded with loss, against the real one's bytes in single precision.
 
-    NEURALCODEC_DATA=... python benchmarks/phnn/coded.py [--epochs 4] [--width 12]
+    NEURALCODEC_DATA=... python benchmarks/phnn/coded.py [--epochs 10] [--width 24]
 
-Reads the states that train.py, with the same options, left in `runs/phnn/`, and goes on behind the seeds that it has
-done. For inference a batch norm is a scale and a shift by channel, which is exact, and these are what the files hold.
-What errors of each tensor are worth is measured on 1,024 training images (importance.py tells what that saves). The
-statistics of the norms are those of the coded kernels: measured anew on 4,096 training images, varied as in training,
-with what a file decodes to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other
-training images, seen as they are: it is the coarsest whose accuracy there is at most 0.2 points below that of the
-network before coding. Then the test images are looked at, once. The real network's bytes are those of its kernels, the
-norms folded into them, four bytes a value and nothing else.
+Reads the states that train.py and distil.py, with the same options, left in `runs/phnn/`: the real network as it was
+trained, and the hypercomplex one as it went on learning from it. Goes on behind the seeds that it has done. For
+inference a batch norm is a scale and a shift by channel, which is exact, and these are what the files hold. What errors
+of each tensor are worth is measured on 1,024 training images (importance.py tells what that saves). The statistics of
+the norms are those of the coded kernels: measured anew on 4,096 training images, varied as in training, with what a
+file decodes to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other training
+images, seen as they are: it is the coarsest whose accuracy there is at most 0.05 points below that of the network
+before coding. Then the test images are looked at, once. The real network's bytes are those of its kernels, the norms
+folded into them, four bytes a value and nothing else.
 """
 
 import argparse
@@ -29,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from common import write_result  # noqa: E402
+from distil import COMPONENTS, Distilled  # noqa: E402
 from network import for_inference  # noqa: E402
 from resumable import RUNS  # noqa: E402
 from train import SEEDS, Run, accuracy, images, varied  # noqa: E402
@@ -37,8 +39,8 @@ from neuralcodec import compress_weights, decompress_weights  # noqa: E402
 from neuralcodec.weights import WeightsReader, measure_importance  # noqa: E402
 from neuralcodec.weights.description import describe  # noqa: E402
 
-COMPONENTS, STATES = 4, 256
-CHOOSING, CALIBRATION, NORMING, ALLOWED = 10_000, 1_024, 4_096, 0.002
+STATES = 256
+CHOOSING, CALIBRATION, NORMING, ALLOWED = 10_000, 1_024, 4_096, 0.0005
 RATIOS = range(12, 43, 3)  # dB, from coarse to fine; then those between two of them
 BOUNDS = (1e-1, 3e-2, 1e-2, 1e-3)
 START = 1e-2  # the bound with which the ratio is chosen
@@ -152,17 +154,18 @@ def known(place: Path) -> dict[str, Any]:
 def main() -> int:
     """Code, choose, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--width", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--blocks", type=int, default=1)
+    parser.add_argument("--more", type=int, default=10, help="epochs of distil.py")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args()
-    runs = {seed: {n: Run(n, seed, options) for n in (1, COMPONENTS)} for seed in options.seeds}
+    runs = {seed: {1: Run(1, seed, options), COMPONENTS: Distilled(seed, options)} for seed in options.seeds}
     missing = [run.name for mine in runs.values() for run in mine.values() if not run.done]
     if missing:
-        sys.exit(f"train.py has not finished {', '.join(missing)}")
+        sys.exit(f"distil.py has not finished {', '.join(missing)}")
     train, test = images("train"), images("test")
-    recipe = f"w{options.width}-b{options.blocks}-e{options.epochs}"
+    recipe = f"w{options.width}-b{options.blocks}-e{options.epochs}-{options.more}"
     place = RUNS / "phnn" / f"coded-{recipe}.json"  # what is done already
     for seed, mine in runs.items():
         if str(seed) not in known(place):
@@ -173,7 +176,7 @@ def main() -> int:
         "seeds": seeds,
         "bytes_to_real": float(np.mean([one["bytes_to_real"] for one in seeds.values()])),
         "points_to_real": float(np.mean([one["points_to_real"] for one in seeds.values()])),
-        **{name: getattr(options, name) for name in ("epochs", "width", "blocks")},
+        **{name: getattr(options, name) for name in ("epochs", "width", "blocks", "more")},
     }
     write_result(__file__, result)
     return 0

@@ -1,6 +1,6 @@
 """What importance from examples saves: change of a network's outputs at equal bytes, with and without it.
 
-    NEURALCODEC_DATA=... python benchmarks/phnn/importance.py [--epochs 4] [--width 12]
+    NEURALCODEC_DATA=... python benchmarks/phnn/importance.py [--epochs 10] [--width 24]
 
 Reads the states that train.py left in `runs/phnn/`: the real network and the one with n=4, of the first seed. Files of
 several sizes about each number of bits a parameter are decoded; what counts is the mean, over these sizes, of the
@@ -61,8 +61,8 @@ def one(
 def main() -> int:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--width", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--blocks", type=int, default=1)
     options = parser.parse_args()
     x, classes = images("train")

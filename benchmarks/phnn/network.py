@@ -38,7 +38,8 @@ def network(n: int, width: int, blocks: int) -> tuple[nn.Sequential, Report]:
         1 for a real network; else its convolutions are hypercomplex, the first and the classifier apart: one channel,
         and ten classes, are no components.
     width
-        Channels of the first stage; the others have two and four times as many.
+        Channels of the first stage, of 14 x 14; the others have two and four times as many, each at half the
+        resolution of the one before.
     """
     stages = []
     inputs = width
@@ -48,7 +49,7 @@ def network(n: int, width: int, blocks: int) -> tuple[nn.Sequential, Report]:
             stages.append(Block(inputs, outputs, 2 if stage and not block else 1))
             inputs = outputs
     made = nn.Sequential(
-        nn.Conv2d(1, width, 3, 1, 1, bias=False),
+        nn.Conv2d(1, width, 5, 2, 2, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
         nn.Sequential(*stages),

@@ -1,13 +1,14 @@
 """A small ResNet on Fashion-MNIST, real against hypercomplex (n = 2, 3, 4), at equal epochs, three seeds.
 
-    NEURALCODEC_DATA=... python benchmarks/phnn/train.py [--epochs 4] [--width 12] [--only 4:0] [--minutes 30]
+    NEURALCODEC_DATA=... python benchmarks/phnn/recipes.py
+    NEURALCODEC_DATA=... python benchmarks/phnn/train.py [--epochs 10] [--width 24] [--only 4:0] [--minutes 30]
 
 Every run (a number of components and a seed) keeps its state after each epoch in `runs/phnn/` and goes on from there;
 the result file, written at the end, tells of the networks whose three runs are done (`--minutes 0` writes it at once).
-Nothing is chosen by the test images: they are looked at once, after the last epoch. All networks have the same recipe,
-which was not tuned to any of them: SGD with Nesterov momentum 0.9, one cycle of the learning rate up to 0.1, weight
-decay 5e-4 (none on algebras), batches of 128, flips and shifts by up to two pixels. The number of epochs is what two
-cores do in half an hour, about a minute of a core for an epoch of one run; more would raise every accuracy.
+Nothing is chosen by the test images: they are looked at once, after the last epoch. All networks have the same recipe:
+SGD with Nesterov momentum 0.9, one cycle of the learning rate, batches of 128, flips and shifts by up to two pixels.
+The highest rate and the weight decay (none on algebras, norms and biases) come from recipes.json, for real and for
+hypercomplex networks. An epoch of one run is half a minute of a core.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from common import fashion_mnist, fashion_mnist_labels, write_result  # noqa: E4
 from network import network  # noqa: E402
 from resumable import RUNS, Resumable, one_cycle  # noqa: E402
 
-COMPONENTS, SEEDS, BATCH, RATE, DECAY = (1, 2, 3, 4), (0, 1, 2), 128, 0.1, 5e-4
+COMPONENTS, SEEDS, BATCH = (1, 2, 3, 4), (0, 1, 2), 128
 
 
 def images(part: str) -> tuple[Tensor, Tensor]:
@@ -59,17 +60,37 @@ def accuracy(model: nn.Module, x: Tensor, classes: Tensor) -> float:
     return right / len(x)
 
 
-class Run(Resumable):
-    """One network under training."""
+class Recipe(NamedTuple):
+    """Highest learning rate, and weight decay."""
 
-    def __init__(self, n: int, seed: int, options: argparse.Namespace) -> None:
-        self.name = f"n{n}-seed{seed}-w{options.width}-b{options.blocks}-e{options.epochs}"
+    rate: float
+    decay: float
+
+
+def recipe(n: int) -> Recipe:
+    """What recipes.py chose for a number of components."""
+    networks = json.loads((HERE / "recipes.json").read_text())["figures"]["networks"]
+    return Recipe(**networks["real" if n == 1 else "hypercomplex"]["chosen"])
+
+
+class Run(Resumable):
+    """One network under training, by the recipe that was chosen for it or another one."""
+
+    def __init__(
+        self, n: int, seed: int, options: argparse.Namespace, another: Recipe | None = None, prefix: str = ""
+    ) -> None:
+        self.recipe = another or recipe(n)
+        self.name = f"{prefix}n{n}-seed{seed}-w{options.width}-b{options.blocks}-e{options.epochs}"
+        self.name += f"-r{self.recipe.rate:g}-d{self.recipe.decay:g}"
         torch.manual_seed(seed)
         model, self.report = network(n, options.width, options.blocks)
         plain = [p for name, p in model.named_parameters() if "algebra" in name or p.dim() == 1]
         decayed = [p for name, p in model.named_parameters() if "algebra" not in name and p.dim() > 1]
-        groups = [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": DECAY}]
-        optimiser = torch.optim.SGD(groups, RATE, momentum=0.9, nesterov=True)
+        groups = [
+            {"params": plain, "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": self.recipe.decay},
+        ]
+        optimiser = torch.optim.SGD(groups, self.recipe.rate, momentum=0.9, nesterov=True)
         super().__init__(RUNS / "phnn" / f"{self.name}.pt", model, optimiser, seed, options.epochs)
 
     def epoch(self, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], few: int | None) -> None:
@@ -79,9 +100,9 @@ class Run(Resumable):
         order = torch.randperm(len(train[0]), generator=self.generator)
         batches = len(order) // BATCH
         for place, some in enumerate(order.split(BATCH)[: few or batches]):
-            self.set_rate(one_cycle(self.share_done(place, batches), RATE))
+            self.set_rate(one_cycle(self.share_done(place, batches), self.recipe.rate))
             x = varied(train[0][some], self.generator)
-            loss = nn.functional.cross_entropy(self.model(x), train[1][some])
+            loss = self.loss(x, train[1][some])
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
@@ -94,6 +115,10 @@ class Run(Resumable):
             self.epochs[-1]["accuracy"] = accuracy(self.model, *test)
         if not few:
             self.save()
+
+    def loss(self, x: Tensor, classes: Tensor) -> Tensor:
+        """What a batch of images costs."""
+        return nn.functional.cross_entropy(self.model(x), classes)
 
 
 def figures(runs: dict[tuple[int, int], Run]) -> dict[str, Any]:
@@ -109,6 +134,7 @@ def figures(runs: dict[tuple[int, int], Run]) -> dict[str, Any]:
             "accuracy": float(np.mean(right)),
             "spread": float(np.std(right, ddof=1)),
             "accuracies": right,
+            "recipe": mine[0].recipe._asdict(),
             "parameters": size.parameters,
             "bytes": size.bytes,
             "flops": size.flops,
@@ -125,8 +151,8 @@ def figures(runs: dict[tuple[int, int], Run]) -> dict[str, Any]:
 def main() -> int:
     """Go on with all runs, in turn, until they are done or the time is up."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--width", type=int, default=12, help="channels of the first stage, a multiple of 12")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--width", type=int, default=24, help="channels of the first stage, a multiple of 12")
     parser.add_argument("--blocks", type=int, default=1, help="of each of the three stages")
     parser.add_argument("--only", help="one run, as n:seed")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no epoch after so many")
@@ -150,8 +176,8 @@ def main() -> int:
         return 0
     if not all(runs[1, seed].done for seed in SEEDS):
         sys.exit("the real network, to which the others are compared, has runs to do")
-    recipe = {name: getattr(options, name) for name in ("epochs", "width", "blocks")}
-    write_result(__file__, {"networks": figures(runs), **recipe})
+    sizes = {name: getattr(options, name) for name in ("epochs", "width", "blocks")}
+    write_result(__file__, {"networks": figures(runs), **sizes})
     return 0
 
 

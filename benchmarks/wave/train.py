@@ -1,17 +1,17 @@
 """A convolutional surrogate of the wave equation, dense against compact at several sizes: error, size, time, memory.
 
     pip install 'neuralcodec[torch]' scikit-fem matplotlib
-    python benchmarks/wave/train.py [--epochs 15] [--only 'Tucker, rank 7:0'] [--minutes 30]
+    python benchmarks/wave/rates.py
+    python benchmarks/wave/train.py [--epochs 40] [--only 'Tucker, rank 7:0'] [--minutes 30]
 
 The data set is solved once (some minutes) and kept, with the state of every run, in `runs/wave/`: an interrupted
 benchmark goes on. The result file tells of the surrogates whose three runs are done (`--minutes 0` writes it at once).
-Of 1,400 problems 1,000 train, 200 choose the epoch, and 200 are for the figures: the relative L2 error of all fields of
-a problem, its mean over the problems. All surrogates have one recipe: Adam, one cycle of the learning rate up to 2e-3,
-batches of 10 (better for the dense one on held-out problems than 20, or a rate up to 1e-3; nothing else was tried). The
-number of epochs is what a machine of two cores does in half an hour, and no error is at its end after it. Tucker's rank
-19 has under a quarter of the dense one's parameters in all, rank 7 under a tenth. "Coded" are the bytes of a file of
-the codec of weights, at 35 dB of the kernels that are built, and "coded error" is that of the surrogate which it
-decodes to; "kept" are bytes for the backward pass of a batch.
+Of 1,400 problems 1,000 train, 200 choose learning rates and the epoch, and 200 are for the figures: the relative L2
+error of all fields of a problem, its mean over the problems. All surrogates have one recipe: Adam, batches of 10, and
+one cycle of the learning rate; its highest is each one's own, from rates.json. Tucker's rank 19 has under a quarter of
+the dense one's parameters in all, rank 7 under a tenth. "Coded" are the bytes of a file of the codec of weights, at
+35 dB of the kernels that are built, and "coded error" is that of the surrogate which it decodes to; "kept" are bytes
+for the backward pass of a batch.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from neuralcodec import compress_weights, decompress_weights  # noqa: E402
 from neuralcodec.layers import Hypercomplex, Tensorized, compact  # noqa: E402
 from neuralcodec.layers.report import measured  # noqa: E402
 
-BATCH, RATE, WIDTH, SQNR = 10, 2e-3, 48, 35
+BATCH, WIDTH, SQNR = 10, 48, 35
 SEEDS = (0, 1, 2)
 SHOWN = ("dense", "Tucker, rank 7")  # the picture of fields
 CHOICES: dict[str, Any] = {
@@ -96,16 +96,25 @@ def errors(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return (told - y).flatten(1).norm(dim=1) / y.flatten(1).norm(dim=1)
 
 
+def data_set(share: int = 1) -> dict[str, tuple[Tensor, Tensor]]:
+    """What is seen and told, by part; of each a share of the problems."""
+    parts = (("train", 1000, 1), ("held out", 200, 2), ("test", 200, 3))
+    return {
+        name: tuple(map(torch.from_numpy, kept(RUNS / "wave", name.replace(" ", "-"), count // share, seed)))  # type: ignore[misc]
+        for name, count, seed in parts
+    }
+
+
 class Run(Resumable):
     """One surrogate under training; the weights of its best epoch on held-out problems lie beside its state."""
 
-    def __init__(self, name: str, seed: int, epochs: int) -> None:
-        self.name, self.seed = name, seed
+    def __init__(self, name: str, seed: int, epochs: int, rate: float) -> None:
+        self.name, self.seed, self.rate = name, seed, rate
         torch.manual_seed(seed)
         model = surrogate(name)
         place = "".join(c if c.isalnum() else "-" for c in name)
-        path = RUNS / "wave" / f"{place}-seed{seed}-e{epochs}.pt"
-        super().__init__(path, model, torch.optim.Adam(model.parameters(), RATE), seed, epochs)
+        path = RUNS / "wave" / f"{place}-seed{seed}-e{epochs}-r{rate:g}.pt"
+        super().__init__(path, model, torch.optim.Adam(model.parameters(), rate), seed, epochs)
         self.best = path.with_suffix(".best.pt")
 
     def epoch(self, data: dict[str, tuple[Tensor, Tensor]], few: int | None) -> None:
@@ -116,7 +125,7 @@ class Run(Resumable):
         order = torch.randperm(len(x), generator=self.generator)
         batches = -(-len(x) // BATCH)
         for place, some in enumerate(order.split(BATCH)[: few or batches]):
-            self.set_rate(one_cycle(self.share_done(place, batches), RATE))
+            self.set_rate(one_cycle(self.share_done(place, batches), self.rate))
             loss = nn.functional.mse_loss(self.model(x[some]), y[some])
             self.optimiser.zero_grad()
             loss.backward()
@@ -133,6 +142,11 @@ class Run(Resumable):
                 self.best.parent.mkdir(parents=True, exist_ok=True)
                 torch.save(self.model.state_dict(), self.best)
             self.save()
+
+    @property
+    def held_out(self) -> float:
+        """The error of its best epoch on held-out problems."""
+        return min(epoch["held_out"] for epoch in self.epochs)
 
     def finished(self) -> nn.Module:
         """The model of its best epoch."""
@@ -165,6 +179,7 @@ def figures(runs: dict[tuple[str, int], Run], test: tuple[Tensor, Tensor]) -> di
         found[name] = {
             "error": float(np.mean(error)),
             "spread": float(np.std(error, ddof=1)),
+            "rate": mine[0].rate,
             "errors": error,
             "parameters": size.parameters,
             "coded_bytes": len(data),
@@ -187,20 +202,17 @@ def figures(runs: dict[tuple[str, int], Run], test: tuple[Tensor, Tensor]) -> di
 def main() -> int:
     """Go on with all runs, in turn, until they are done or the time is up."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--only", help="one surrogate, as name or name:seed")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no epoch after so many")
     parser.add_argument("--try", dest="few", type=int, help="a few batches of each run on a small set")
     options = parser.parse_args()
-    share = 20 if options.few else 1
-    data = {
-        name: tuple(map(torch.from_numpy, kept(RUNS / "wave", name.replace(" ", "-"), count // share, seed)))
-        for name, count, seed in (("train", 1000, 1), ("held out", 200, 2), ("test", 200, 3))
-    }
+    data = data_set(20 if options.few else 1)
+    rates = json.loads((HERE / "rates.json").read_text())["figures"]["chosen"]
     chosen = [(n, s) for n, s in itertools.product(CHOICES, SEEDS) if options.only in (None, n, f"{n}:{s}")]
     if not chosen:
         sys.exit(f"--only {options.only}: there are {', '.join(CHOICES)}, with :0, :1 or :2 for one run")
-    runs = {which: Run(*which, options.epochs) for which in chosen}
+    runs = {(n, s): Run(n, s, options.epochs, rates[n]) for n, s in chosen}
     start = time.monotonic()
     for run in runs.values():
         while not run.done and time.monotonic() - start < 60 * options.minutes:

@@ -46,7 +46,7 @@ SMALL = 2**14
 """Samples of a plane below which a tile has one stream."""
 
 BUSY, CALM = 6.5, 1.0
-"""Bits per sample of a network above and below which differences are tried as well; with 16-bit samples 8 more."""
+"""Bits per 8-bit sample of a network above and below which differences are tried as well; always with 16 bits."""
 
 
 def channels_of(shape: tuple[int, ...]) -> int:
@@ -345,7 +345,7 @@ def _least(part: NDArray[Any], coded: bytes | None) -> bytes:
     """Return what a network made, if anything, or differences if those are shorter."""
     if coded is not None:
         rate = 8 * len(coded) / part.size
-        if coded[0] == CONSTANT or CALM < rate < BUSY + 8 * (part.itemsize - 1):
+        if coded[0] == CONSTANT or (part.dtype == np.uint8 and CALM < rate < BUSY):
             return coded
     bodies = {DIFFERENCES: encode_differences(part), DEFLATED: deflate_samples(part)}
     if part.dtype == np.uint16:

@@ -69,5 +69,5 @@ def test_files(page: Any, share: float, points: float, said: str) -> None:
         "bound": 0.1,
     }
     seed = {"real": one, "n=4": one}
-    result = {"bytes_to_real": share, "points_to_real": points, "seeds": {"0": seed}, "epochs": 4}
+    result = {"bytes_to_real": share, "points_to_real": points, "seeds": {"0": seed}, "epochs": 4, "more": 4}
     assert any(f"points ({said})" in line for line in page.coded(result))
