@@ -25,8 +25,11 @@ LEAST_PIXELS = 2**8
 LOOKED_AT = 2**19
 """Pixels by which an order of a table is judged."""
 
-GAPS = 1 / 16
-"""Share of the values between the least and the most of a channel that are missing, for tables to be tried."""
+GAIN = 0.05
+"""Bits per sample that closing gaps must promise for tables to be tried: the mean of log2 of the distance of values."""
+
+BETTER = 15 / 16
+"""Cost of differences, as a share of that of the samples themselves, below which another order of values is tried."""
 
 ORDERED = 0.7
 """Cost of differences, as a share of that of shuffled values, below which values stand in the best order."""
@@ -125,14 +128,23 @@ def indexed(image: NDArray[Any]) -> tuple[Tables, Values] | None:
     colours = _colours(volume) if image.dtype == np.uint8 else None
     if colours is not None:
         return _by_pixel(volume, colours)
-    used = [np.flatnonzero(_counts(volume[..., c])) for c in range(volume.shape[2])]
-    if all(len(values) > (1 - GAPS) * (int(np.ptp(values)) + 1) for values in used):
+    counts = [_counts(volume[..., c]) for c in range(volume.shape[2])]
+    if max(map(_gain, counts)) < GAIN:
         return None
+    used = [np.flatnonzero(one) for one in counts]
     tables = Tables(tuple(values.astype(image.dtype)[:, None] for values in used), by_pixel=False)
     ranks = [_ranks(values, image.dtype) for values in used]
     return tables, np.stack([rank[volume[..., c]] for c, rank in enumerate(ranks)], axis=2).reshape(
         image.shape
     )
+
+
+def _gain(counts: NDArray[np.int64]) -> float:
+    """Return about how many bits per sample the gaps between values cost: density is spread over them too."""
+    values = np.flatnonzero(counts)
+    if len(values) < 2:
+        return 0.0
+    return float(counts[values] @ np.log2(np.gradient(values.astype(np.float64))) / counts.sum())
 
 
 def _range(dtype: "np.dtype[Any]") -> int:
@@ -187,7 +199,7 @@ def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Valu
     table = (colours[:, None] >> shifts & np.uint32(255)).astype(np.uint8)
     first = max(0, len(volume) // 2 - LOOKED_AT // (2 * width))
     some = np.searchsorted(colours, _keys(volume[first:][: max(2, LOOKED_AT // width)]))
-    if channels == 1 and len(table) > (1 - GAPS) * (int(np.ptp(table)) + 1) and _ordered(some, len(table)):
+    if channels == 1 and _gain(np.bincount(table[some, 0].ravel())) < GAIN and _ordered(some, len(table)):
         return None
     brightness = table.astype(np.int64) @ np.array([2, 3, 1, 0][:channels])
     orders = [np.arange(len(colours)), np.argsort(brightness, kind="stable")]
@@ -197,7 +209,7 @@ def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Valu
     ranks = [np.argsort(order) for order in orders]
     costs = [_cost(rank[some]) for rank in ranks]
     best = int(np.argmin(costs))
-    if channels == 1 and costs[best] > (1 - GAPS) * _cost(table[some, 0]):
+    if channels == 1 and costs[best] > BETTER * _cost(table[some, 0]):
         return None  # samples themselves are as good
     indices: Values = np.empty(volume.shape[:2], np.uint8)
     for part, out in zip(_parts(volume), _parts(indices), strict=True):
