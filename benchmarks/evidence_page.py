@@ -159,7 +159,7 @@ def of_surrogates(wave: dict[str, Any]) -> list[str]:
         "layers before and after are dense in all. The highest learning rate is each one's best on held-out "
         "problems (`benchmarks/wave/rates.json`: compact layers mostly want twice the dense one's). Relative "
         "L2 errors on 200 test problems, means over three seeds with their standard deviation; the file is of "
-        'the first seed, at 35 dB, and the error beside it that of what it decodes to. "Kept" is what the '
+        "the first seed, at 35 dB, and the error beside it that of what it decodes to. \"Kept\" is what the "
         "backward pass of a batch of 10 needs. Times are the processor's, one core."
     )
     head = (
@@ -237,8 +237,9 @@ def coded(result: dict[str, Any]) -> list[str]:
         "From `benchmarks/phnn/coded.json`: the ResNets of [the page of layers](layers.md#a-small-resnet), "
         f"{result['epochs']} epochs; that of n=4 then learns for {result['more']} more, from the real one's "
         "answers too (`benchmarks/phnn/distil.py`). Norms are folded to a scale and a shift. Ratio and bound "
-        "are chosen by 10,000 training images, as the coarsest that cost at most 0.05 points there "
-        "(0.2 at first, lowered when the first seed's file was 0.54 points below on test images). Of the real network, bytes in single precision are those with its "
-        "norms folded into kernels; of n=4, of its parameters as they are trained."
+        "are chosen by 10,000 training images, as the coarsest that cost at most 0.05 points there (0.2 at "
+        "first, lowered when the first seed's file was 0.54 points below on test images). Of the real network, "
+        "bytes in single precision are those with its norms folded into kernels; of n=4, of its parameters as "
+        "they are trained."
     )
     return ["### Small ResNets in files", "", *table(HEAD, [goal]), *why, note, "", *table(head, rows)]

@@ -10,8 +10,8 @@ the norms are those of the coded kernels: measured anew on 4,096 training images
 file decodes to, before scales and shifts are coded. Ratio and bound of a file are chosen by 10,000 other training
 images, seen as they are: it is the coarsest whose accuracy there is at most 0.05 points below that of the network
 before coding. Then the test images are looked at. (It was 0.2 points at first; the first seed's file of n=4 then was
-0.54 points below the real network on test images, which is why it was lowered.) The real network's bytes are those of its kernels, the norms
-folded into them, four bytes a value and nothing else.
+0.54 points below the real network on test images, which is why it was lowered.) The real network's bytes are those of
+its kernels, the norms folded into them, four bytes a value and nothing else.
 """
 
 import argparse
