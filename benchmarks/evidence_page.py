@@ -159,7 +159,7 @@ def of_surrogates(wave: dict[str, Any]) -> list[str]:
         "layers before and after are dense in all. The highest learning rate is each one's best on held-out "
         "problems (`benchmarks/wave/rates.json`: compact layers mostly want twice the dense one's). Relative "
         "L2 errors on 200 test problems, means over three seeds with their standard deviation; the file is of "
-        "the first seed, at 35 dB, and the error beside it that of what it decodes to. \"Kept\" is what the "
+        'the first seed, at 35 dB, and the error beside it that of what it decodes to. "Kept" is what the '
         "backward pass of a batch of 10 needs. Times are the processor's, one core."
     )
     head = (
