@@ -183,10 +183,10 @@ def salvage_image(data: Buffer, model: ModelLike | None = None) -> tuple[NDArray
     CorruptFile
         The file's header, or the table of its parts, is damaged.
     """
-    file = read_single(data)
+    file = read_single(data, damaged=True)
     codec = codec_of(file.header, model)
     array, lost, faults = codec.salvage(file.payload, Fields(_signal(file.header, codec)))
-    return masked(array, lost), faults
+    return masked(array, lost), [*file.faults, *faults]
 
 
 def decode_file(

@@ -229,7 +229,8 @@ def _has_parts(data: str | bytes) -> bool:
     from neuralcodec.signals.sources import read_bytes
 
     try:
-        codec = find_codec(read_single(data if isinstance(data, bytes) else read_bytes(data)).header.codec)
+        content = data if isinstance(data, bytes) else read_bytes(data)
+        codec = find_codec(read_single(content, damaged=True).header.codec)
     except (NeuralCodecError, OSError):
         return False
     return codec is not None and codec.parts
@@ -270,7 +271,7 @@ def _decode_one(
 
     with naming(None if file == "-" else file):
         content = data if isinstance(data, bytes) else read_bytes(data)
-        single = read_single(content)
+        single = read_single(content, damaged=salvage)
         codec = codec_of(single.header, model)
         faults: list[str] = []
         if salvage:

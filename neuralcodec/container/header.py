@@ -4,14 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neuralcodec.container.primitives import IDENTITY_BYTES, VERSION, Reader, is_name, varint
-from neuralcodec.container.sections import (
-    DEFLATED,
-    SECTION_NAMES,
-    deflated,
-    inflated,
-    read_sections,
-    write_sections,
-)
+from neuralcodec.container.sections import DEFLATED, SECTION_NAMES, read_sections, write_sections
 from neuralcodec.container.signal import MAX_SAMPLES, SignalType
 from neuralcodec.errors import UnsupportedVersion
 
@@ -41,7 +34,7 @@ class Header:
     signal
         Shape and dtype, or None where they are the model's own.
     sections
-        Contents of the sections by type.
+        Contents of the sections by type, as they stand in the file.
     """
 
     codec: str
@@ -56,7 +49,7 @@ class Header:
 
     def to_bytes(self, *, archive: bool) -> bytes:
         """Return magic to sections; an archive carries the whole identity."""
-        sections = write_sections(self.sections if archive else deflated(self.sections))
+        sections = write_sections(self.sections)
         code, name = _codec_code(self.codec)
         flags = ARCHIVE * archive | SIGNAL * (self.signal is not None) | SECTIONS * bool(sections)
         return b"".join(
@@ -91,7 +84,7 @@ class Header:
         signal = SignalType.read(reader, limit) if flags & SIGNAL else None
         # The types we know hold what belongs to signals, which an archive keeps in its chunks.
         known = frozenset[int]() if archive else frozenset({*SECTION_NAMES, DEFLATED})
-        sections = inflated(read_sections(reader, known)) if flags & SECTIONS else {}
+        sections = read_sections(reader, known) if flags & SECTIONS else {}
         return cls(codec, identity, signal, sections), archive
 
 

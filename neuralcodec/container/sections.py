@@ -47,8 +47,10 @@ def write_sections(sections: Mapping[int, bytes]) -> bytes:
     return b"".join([*parts, b"\0"]) if parts else b""
 
 
-def read_sections(reader: Reader, known: frozenset[int] = frozenset(SECTION_NAMES)) -> dict[int, bytes]:
-    """Read a section list; types outside `known` are skipped if odd and refused if even.
+def read_sections(
+    reader: Reader, known: frozenset[int] = frozenset(SECTION_NAMES), *, alone: bool = False
+) -> dict[int, bytes]:
+    """Read a section list; types outside `known` are skipped if odd and refused if even, or all refused if `alone`.
 
     Raises
     ------
@@ -67,6 +69,8 @@ def read_sections(reader: Reader, known: frozenset[int] = frozenset(SECTION_NAME
         content = reader.take(size, f"the {label(kind)}")
         if kind in known:
             sections[kind] = bytes(content)
+        elif alone:
+            raise reader.fault(f"the {label(kind)} does not belong there")
         elif kind % 2 == 0:
             raise UnsupportedVersion(
                 f"the {reader.section} holds the mandatory section {kind}, "
@@ -75,10 +79,10 @@ def read_sections(reader: Reader, known: frozenset[int] = frozenset(SECTION_NAME
     return sections
 
 
-def deflated(sections: Mapping[int, bytes]) -> dict[int, bytes]:
+def sections_deflated(sections: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return the sections of a single file, all that are no mask in one zlib stream where that is shorter.
 
-    >>> deflated({1: bytes(90), 5: b"a"}) == {9: zlib.compress(write_sections({1: bytes(90), 5: b"a"}), 9)}
+    >>> sections_deflated({1: bytes(90), 5: b"a"}) == {9: zlib.compress(write_sections({1: bytes(90), 5: b"a"}), 9)}
     True
     """
     plain = write_sections({kind: sections[kind] for kind in TEXTS & sections.keys()})
@@ -90,8 +94,8 @@ def deflated(sections: Mapping[int, bytes]) -> dict[int, bytes]:
     return min(dict(sections), listed, key=lambda one: len(write_sections(one)))
 
 
-def inflated(sections: dict[int, bytes]) -> dict[int, bytes]:
-    """Return sections with those that :func:`deflated` packed, in their place.
+def sections_inflated(sections: Mapping[int, bytes]) -> Mapping[int, bytes]:
+    """Return sections with those that :func:`sections_deflated` packed, in their place.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def inflated(sections: dict[int, bytes]) -> dict[int, bytes]:
         return sections
     plain = _inflate(sections[DEFLATED], MAX_INFLATED, "deflated sections")
     reader = Reader(plain, "deflated sections", inner=True)
-    found = read_sections(reader, TEXTS)
+    found = read_sections(reader, TEXTS, alone=True)
     if reader.remaining:
         raise reader.fault(f"{reader.remaining} bytes follow the last section")
     rest = {kind: content for kind, content in sections.items() if kind != DEFLATED}

@@ -1,9 +1,10 @@
 """One coded signal in one file (docs/format.md, section 2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neuralcodec.container.header import KIND, Header
 from neuralcodec.container.primitives import Buffer, Reader, crc32
+from neuralcodec.container.sections import DEFLATED, sections_deflated, sections_inflated
 from neuralcodec.errors import CorruptFile, UnsupportedInput
 
 CRC_BYTES = 4
@@ -11,12 +12,16 @@ CRC_BYTES = 4
 
 @dataclass(frozen=True)
 class SingleFile:
-    """The parts of a single file; `head` is all before the payload, which the checksum covers."""
+    """The parts of a single file; `head` is all before the payload, which the checksum covers.
+
+    `faults` tells of sections that were left out because they are damaged.
+    """
 
     header: Header
     head: bytes
     payload: bytes
     checksum: bytes
+    faults: tuple[str, ...] = ()
 
     def check(self, checked: Buffer) -> None:
         """Compare the checksum with that of the head and the decoded sample string.
@@ -37,12 +42,19 @@ class SingleFile:
 
 def write_single(header: Header, payload: bytes, checked: Buffer) -> bytes:
     """Return the file of a payload; `checked` is the sample string (or what a lossy codec declares)."""
-    head = header.to_bytes(archive=False)
+    head = replace(header, sections=sections_deflated(header.sections)).to_bytes(archive=False)
     return b"".join([head, payload, crc32(head, checked)])
 
 
-def read_single(data: Buffer) -> SingleFile:
+def read_single(data: Buffer, *, damaged: bool = False) -> SingleFile:
     """Take a single file apart without decoding it.
+
+    Parameters
+    ----------
+    data
+        The file.
+    damaged
+        Leave out deflated sections that are damaged: the samples do not need them.
 
     Raises
     ------
@@ -55,7 +67,16 @@ def read_single(data: Buffer) -> SingleFile:
         raise UnsupportedInput(f"this {KIND} is an archive: open it with open_archive or decompress_many")
     if header.codec == "weights":
         raise UnsupportedInput(f"this {KIND} holds the weights of a network: decompress_weights reads it")
+    faults = []
+    try:
+        sections = sections_inflated(header.sections)
+    except CorruptFile as error:
+        if not damaged:
+            raise
+        faults.append(str(error))
+        sections = {kind: content for kind, content in header.sections.items() if kind != DEFLATED}
     head = bytes(reader.view[: reader.position])
     reader.section = "payload"
-    payload = reader.take(max(reader.remaining - CRC_BYTES, 0), "the payload")
-    return SingleFile(header, head, bytes(payload), bytes(reader.take(CRC_BYTES, "the checksum")))
+    payload = bytes(reader.take(max(reader.remaining - CRC_BYTES, 0), "the payload"))
+    checksum = bytes(reader.take(CRC_BYTES, "the checksum"))
+    return SingleFile(replace(header, sections=sections), head, payload, checksum, tuple(faults))

@@ -1,15 +1,15 @@
 """Images of few colours, or of channels that leave values out: tables, and an image of indices (section 11.2)."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuralcodec.container.primitives import Reader, crc32, varint
-from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile
 from neuralcodec.photo.fallback import inflated
 
@@ -33,6 +33,9 @@ BETTER = 15 / 16
 
 ORDERED = 0.7
 """Cost of differences, as a share of that of shuffled values, below which values stand in the best order."""
+
+SCATTER = 2654435761
+"""Of Fibonacci hashing: places times it, modulo 2^32, are in no order (Knuth, vol. 3, section 6.4)."""
 
 STEPS = (300, 700)
 """Of the power iteration that looks for orders: one is taken after each of these."""
@@ -93,37 +96,49 @@ class Tables:
             raise reader.fault("the checksum of tables is another")
         return found
 
-    def indices_of(self, signal: SignalType) -> SignalType:
-        """Return what the indices of an image are."""
-        return SignalType(signal.shape[:2] if self.by_pixel else signal.shape, signal.dtype)
+    @property
+    def planes(self) -> int:
+        """Planes of an image of indices."""
+        return 1 if self.by_pixel else len(self.values)
+
+    @cached_property
+    def _places(self) -> tuple[Values, ...]:
+        """Keys of pixels in ascending order, and their places; or the places of all samples by channel."""
+        dtype = self.values[0].dtype
+        if not self.by_pixel:
+            return tuple(_ranks(table[:, 0], dtype) for table in self.values)
+        keys = _keys(self.values[0][None])[0]
+        order = np.argsort(keys)
+        return keys[order], order.astype(dtype)
+
+    def indices(self, samples: Values) -> Values:
+        """Return the indices (h, w, planes) of samples (h, w, C), all of which stand in the tables."""
+        if self.by_pixel:
+            keys, places = self._places
+            return places[np.searchsorted(keys, _keys(samples))][:, :, None]
+        return np.stack([places[samples[:, :, c]] for c, places in enumerate(self._places)], axis=2)
 
     def samples(self, indices: Values) -> Values:
-        """Return the samples (h, w, C) that indices stand for; :class:`CorruptFile` if one is beyond its table."""
-        planes = indices[:, :, None] if indices.ndim == 2 else indices
+        """Return the samples (h, w, C) that indices (h, w, planes) stand for.
+
+        Raises
+        ------
+        CorruptFile
+            An index is beyond its table.
+        """
         channels = []
         for number, table in enumerate(self.values):
-            plane = planes[:, :, number]
+            plane = indices[:, :, number]
             if plane.size and int(plane.max()) >= len(table):
                 raise CorruptFile(f"an index is {int(plane.max())}, of {len(table)}", "payload")
             channels.append(table[plane])
-        return np.concatenate(channels, axis=2)
+        return channels[0] if len(channels) == 1 else np.concatenate(channels, axis=2)
 
 
-def indexed(image: NDArray[Any]) -> tuple[Tables, Values] | None:
-    """Return tables and indices that promise to be coded shorter than the image itself.
-
-    Parameters
-    ----------
-    image
-        (H, W) or (H, W, C).
-
-    Returns
-    -------
-    tuple
-        The tables and the indices, (H, W) or (H, W, C); None if nothing speaks for them.
-    """
+def tables_of(image: NDArray[Any]) -> Tables | None:
+    """Return tables for an image (H, W) or (H, W, C), if its indices promise to be coded shorter than itself."""
     volume = image.reshape(*image.shape[:2], -1)
-    if image.dtype.kind != "u" or volume[..., 0].size < LEAST_PIXELS:
+    if image.dtype.kind != "u" or volume[..., 0].size < LEAST_PIXELS or min(image.shape[:2]) < 2:
         return None
     colours = _colours(volume) if image.dtype == np.uint8 else None
     if colours is not None:
@@ -131,12 +146,18 @@ def indexed(image: NDArray[Any]) -> tuple[Tables, Values] | None:
     counts = [_counts(volume[..., c]) for c in range(volume.shape[2])]
     if max(map(_gain, counts)) < GAIN:
         return None
-    used = [np.flatnonzero(one) for one in counts]
-    tables = Tables(tuple(values.astype(image.dtype)[:, None] for values in used), by_pixel=False)
-    ranks = [_ranks(values, image.dtype) for values in used]
-    return tables, np.stack([rank[volume[..., c]] for c, rank in enumerate(ranks)], axis=2).reshape(
-        image.shape
-    )
+    used = (np.flatnonzero(one).astype(image.dtype) for one in counts)
+    return Tables(tuple(values[:, None] for values in used), by_pixel=False)
+
+
+def _log2(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return log2 of positive integers in 1/128, linear between powers of 2: the same on every machine.
+
+    >>> _log2(np.array([1, 2, 3, 4])).tolist()
+    [0, 128, 192, 256]
+    """
+    whole = np.frexp(x.astype(np.float64))[1].astype(np.int64) - 1
+    return (whole << 7) + (x << 7 >> whole) - 128
 
 
 def _gain(counts: NDArray[np.int64]) -> float:
@@ -144,7 +165,9 @@ def _gain(counts: NDArray[np.int64]) -> float:
     values = np.flatnonzero(counts)
     if len(values) < 2:
         return 0.0
-    return float(counts[values] @ np.log2(np.gradient(values.astype(np.float64))) / counts.sum())
+    beside = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
+    bits = _log2(beside[2:] - beside[:-2]) - 128  # of half of it
+    return int(counts[values] @ bits) / (128 * int(counts.sum()))
 
 
 def _range(dtype: "np.dtype[Any]") -> int:
@@ -192,7 +215,7 @@ def _colours(volume: Values) -> NDArray[np.uint32] | None:
     return found
 
 
-def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Values] | None:
+def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> Tables | None:
     """Return the table of pixels in the order that makes differences of neighbours least."""
     width, channels = volume.shape[1:]
     shifts = np.arange(8 * (channels - 1), -1, -8, dtype=np.uint32)
@@ -203,61 +226,65 @@ def _by_pixel(volume: Values, colours: NDArray[np.uint32]) -> tuple[Tables, Valu
         return None
     brightness = table.astype(np.int64) @ np.array([2, 3, 1, 0][:channels])
     orders = [np.arange(len(colours)), np.argsort(brightness, kind="stable")]
-    walk, root = _walk(some, len(colours))
-    for start in orders[:]:
-        orders += _neighbourly(walk, root, start)
-    ranks = [np.argsort(order) for order in orders]
-    costs = [_cost(rank[some]) for rank in ranks]
+    orders += _neighbourly(_neighbours(some, len(colours)), orders)
+    costs = [_cost(np.argsort(order)[some]) for order in orders]
     best = int(np.argmin(costs))
     if channels == 1 and costs[best] > BETTER * _cost(table[some, 0]):
         return None  # samples themselves are as good
-    indices: Values = np.empty(volume.shape[:2], np.uint8)
-    for part, out in zip(_parts(volume), _parts(indices), strict=True):
-        out[:] = ranks[best][np.searchsorted(colours, _keys(part))]
-    return Tables((table[orders[best]],), by_pixel=True), indices
+    return Tables((table[orders[best]],), by_pixel=True)
 
 
 def _ordered(indices: NDArray[Any], count: int) -> bool:
     """Tell whether the order of values clearly means something: shuffled, differences are much larger."""
     few = indices[: max(2, 2**16 // indices.shape[1])]
-    shuffled = np.random.default_rng(0).permutation(count)
+    shuffled = np.argsort(np.arange(count) * SCATTER % 2**32, kind="stable")
     return _cost(few) < ORDERED * _cost(shuffled[few])
 
 
-def _cost(indices: NDArray[Any]) -> float:
-    """Return about how many bits the differences to the median-edge prediction take."""
+def _cost(indices: NDArray[Any]) -> int:
+    """Return about how many bits, in 1/128, the differences to the median-edge prediction take."""
     x = indices.astype(np.int32)
     west, north, northwest = x[1:, :-1], x[:-1, 1:], x[:-1, :-1]
     guess = np.clip(west + north - northwest, np.minimum(west, north), np.maximum(west, north))
-    return float(np.log2(1 + 2 * np.abs(x[1:, 1:] - guess)).sum())
+    bits = _log2(1 + 2 * np.arange(MOST))
+    return int(bits[np.abs(x[1:, 1:] - guess)].sum())
 
 
-def _walk(indices: NDArray[np.int64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the normalised graph of colours that lie side by side, and the roots of its degrees."""
+def _neighbours(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return how often two colours lie side by side, (count, count)."""
     pairs = np.zeros(count * count, np.int64)
     for one, other in ((indices[:, 1:], indices[:, :-1]), (indices[1:, :], indices[:-1, :])):
         pairs += np.bincount((one * count + other).ravel(), minlength=count * count)
-    weights = pairs.reshape(count, count) + pairs.reshape(count, count).T + 1e-3
-    np.fill_diagonal(weights, 0)
-    root = np.maximum(np.sqrt(weights.sum(1)), 1e-3)
-    return weights / (root[:, None] * root), root
+    beside = pairs.reshape(count, count)
+    beside = beside + beside.T
+    np.fill_diagonal(beside, 0)
+    return beside
 
 
-def _neighbourly(
-    walk: NDArray[np.float64], root: NDArray[np.float64], order: NDArray[np.int64]
-) -> list[NDArray[np.int64]]:
+def _neighbourly(beside: NDArray[np.int64], starts: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     """Return orders in which colours that lie side by side follow each other.
 
-    The second eigenvector of the Laplacian of a graph (Fiedler's) minimises the squared differences of neighbours'
-    places, relaxed to real numbers. A power iteration goes towards it from the order that is given.
+    The second eigenvector of the normalised Laplacian of a graph (Fiedler's) minimises the squared differences of
+    neighbours' places, relaxed to real numbers. A power iteration goes towards it from each start. It works on
+    integers: floating-point sums of many terms come out differently on different machines, and so would files.
+    Weights have 20 fraction bits, vectors 28 bits, so that sums of 256 products stay below 2^57.
     """
-    first = root / np.linalg.norm(root)  # the eigenvector of 1
-    vector = root * (2.0 * np.argsort(order) - len(order))
+    degree = np.maximum(beside.sum(1), 1)
+    root = np.floor(np.sqrt(degree << 8)).astype(np.int64)  # below 2^15, as degrees are below 2^22
+    walk = (beside << 28) // (root[:, None] * root)  # at most 2^20, for root^2 is degree << 8
     found = []
-    for steps in STEPS:
-        for _ in range(steps):
-            vector = vector + walk @ vector
-            vector -= first * (first @ vector)
-            vector /= max(float(np.linalg.norm(vector)), 1e-300)
-        found.append(np.argsort(vector / root, kind="stable"))
+    for start in starts:
+        vector = _scaled(root * (2 * np.argsort(start) - len(start)))
+        for steps in STEPS:
+            for _ in range(steps):
+                vector += walk @ vector >> 20
+                # Off with the share of the first eigenvector, the roots themselves.
+                vector = _scaled(vector - (root * (((root @ vector) << 7) // (root @ root)) >> 7))
+            found.append(np.argsort((vector << 16) // root, kind="stable"))
     return found
+
+
+def _scaled(vector: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a vector times the power of 2 that gives its largest element 28 bits."""
+    shift = 28 - int(np.abs(vector).max()).bit_length()
+    return vector << shift if shift >= 0 else vector >> -shift

@@ -26,7 +26,7 @@ from neuralcodec.photo.fallback import (
     of_sample_string,
     png_holds,
 )
-from neuralcodec.photo.indexed import Tables, indexed
+from neuralcodec.photo.indexed import Tables, tables_of
 from neuralcodec.photo.model import PhotoModel
 from neuralcodec.photo.residuals import decode_residuals, encode_residuals
 from neuralcodec.photo.tiles import MOST_SIDE, SIDE, Box, Grid, boxes_array
@@ -68,10 +68,9 @@ def channel_groups(channels: int, networks: int) -> list[tuple[int, ...]]:
 def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> bytes:
     """Return the payload of an image (H, W) or (H, W, 1 to 4) of bool, uint8 or uint16."""
     found = [_tiled(model, image, side)]
-    told = indexed(image)
-    if told is not None:
-        tables, indices = told
-        found.append(bytes([INDEXED]) + tables.to_bytes() + _tiled(model, indices, side))
+    tables = tables_of(image)
+    if tables is not None:
+        found.append(bytes([INDEXED]) + tables.to_bytes() + _tiled(model, image, side, tables))
     levels = encode_levels(image) if image.ndim == 2 and image.dtype == np.uint8 else None
     if levels is not None:
         found.append(bytes([LEVELS]) + levels)
@@ -80,17 +79,29 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
     return min(found, key=len)
 
 
-def _tiled(model: PhotoModel, image: NDArray[Any], side: int) -> bytes:
-    """Return the payload of tiles."""
-    volume = image.reshape(*image.shape[:2], channels_of(image.shape))
+def _tiled(model: PhotoModel, image: NDArray[Any], side: int, tables: Tables | None = None) -> bytes:
+    """Return the payload of tiles, of an image or of its indices into tables."""
+    native = np.ascontiguousarray(image, image.dtype.newbyteorder("="))
+    volume = native.reshape(*image.shape[:2], channels_of(image.shape))
     grid = Grid(volume.shape[0], volume.shape[1], side)
     table, records = [], []
     for numbers in _batches(range(len(grid))):
         boxes = [grid[number] for number in numbers]
-        for box, record in zip(boxes, _encode_tiles(model, volume, boxes), strict=True):
-            table.append(varint(len(record)) + _checksum(volume[box.slices]))
+        some, places = (volume, boxes) if tables is None else _indices(tables, volume, boxes)
+        for place, record in zip(places, _encode_tiles(model, some, places), strict=True):
+            table.append(varint(len(record)) + _checksum(some[place.slices]))
             records.append(record)
     return b"".join([bytes([TILES]), varint(side), *table, *records])
+
+
+def _indices(tables: Tables, volume: NDArray[Any], boxes: list[Box]) -> tuple[NDArray[Any], list[Box]]:
+    """Return the indices of some tiles alone, side by side, and where they are: memory stays that of a few tiles."""
+    starts = np.cumsum([0, *(box.width for box in boxes)]).tolist()
+    places = [Box(left, 0, box.width, box.height) for left, box in zip(starts, boxes, strict=False)]
+    strip = np.zeros((max(box.height for box in boxes), starts[-1], tables.planes), volume.dtype)
+    for box, place in zip(boxes, places, strict=True):
+        strip[place.slices] = tables.indices(volume[box.slices])
+    return strip, places
 
 
 def payload_of_png(data: bytes, depth: int, step: int) -> bytes:
@@ -133,7 +144,6 @@ class ImageReader:
         self, model: PhotoModel, payload: bytes, signal: SignalType, *, damaged: bool = False
     ) -> None:
         self._model, self._signal, self._damaged = model, signal, damaged
-        self._groups = channel_groups(channels_of(signal.shape), len(model.networks))
         reader = Reader(payload, "payload")
         if signal.samples > MOST_SAMPLES_PER_BYTE * len(payload):
             raise reader.fault(f"{len(payload)} bytes are too few for {signal}")
@@ -145,13 +155,13 @@ class ImageReader:
             raise reader.fault(f"no PNG holds {signal}")
         self._form = form
         self._tables: Tables | None = None
-        self._inner_shape = signal.shape[2:]
+        self._planes = channels_of(signal.shape)
         if form == INDEXED:
-            self._tables = Tables.read(reader, channels_of(signal.shape), signal.dtype)
-            self._signal = self._tables.indices_of(signal)
-            self._groups = channel_groups(channels_of(self._signal.shape), len(model.networks))
+            self._tables = Tables.read(reader, self._planes, signal.dtype)
+            self._planes = self._tables.planes
             if reader.u8("the form of indices") != TILES:
                 raise reader.fault("indices are not in tiles")
+        self._groups = channel_groups(self._planes, len(model.networks))
         tiled = form in (TILES, INDEXED)
         self._data = b"" if tiled else bytes(reader.take(reader.remaining, "the image data"))
         self.tiles = self._read_table(reader) if tiled else []
@@ -184,18 +194,11 @@ class ImageReader:
         found, damaged = self._decode(crop)
         if damaged:
             raise damaged[0][1]
-        return self._samples(found)
-
-    def _samples(self, found: NDArray[Any]) -> NDArray[Any]:
-        """Return the samples that were decoded, or that indices stand for."""
-        if self._tables is None:
-            return found
-        return self._tables.samples(found).reshape(*found.shape[:2], *self._inner_shape)
+        return found
 
     def salvage(self) -> tuple[NDArray[Any], NDArray[np.bool_], list[str]]:
         """Return the image with 0 where tiles are damaged, which pixels (H, W) are lost, and what is wrong."""
         found, damaged = self._decode(None)
-        found = self._samples(found)
         lost = np.zeros(found.shape[:2], np.bool_)
         for tile, _ in damaged:
             lost[tile.box.slices] = True
@@ -232,11 +235,10 @@ class ImageReader:
 
     def _decode_tiles(self, tiles: Sequence[_Tile]) -> list[NDArray[Any] | CorruptFile]:
         """Return the samples (h, w, channels) of each tile, or what is wrong with it."""
-        channels, dtype = channels_of(self._signal.shape), self._signal.dtype
         out: list[NDArray[Any] | CorruptFile] = []
         networks: dict[tuple[int, ...], list[tuple[int, list[bytes]]]] = {}
         for number, tile in enumerate(tiles):
-            values = np.empty((tile.box.height, tile.box.width, channels), dtype)
+            values = np.empty((tile.box.height, tile.box.width, self._planes), self._signal.dtype)
             out.append(values)
             try:
                 for group, streams in self._parts(tile, values):
@@ -256,11 +258,20 @@ class ImageReader:
                     out[number] = _damaged(tiles[number], "its coders do not end empty")
                 else:
                     values_or_error[:, :, list(group)] = samples
-        for number, tile in enumerate(tiles):
-            checked = out[number]
-            if not isinstance(checked, CorruptFile) and _checksum(checked) != tile.checksum:
-                out[number] = _damaged(tile, "its checksum is another")
-        return out
+        return [self._checked(tile, found) for tile, found in zip(tiles, out, strict=True)]
+
+    def _checked(self, tile: _Tile, found: NDArray[Any] | CorruptFile) -> NDArray[Any] | CorruptFile:
+        """Return what was decoded, or what its indices stand for, if the checksum says that it is whole."""
+        if isinstance(found, CorruptFile):
+            return found
+        if _checksum(found) != tile.checksum:
+            return _damaged(tile, "its checksum is another")
+        if self._tables is None:
+            return found
+        try:
+            return self._tables.samples(found)
+        except CorruptFile as error:
+            return _damaged(tile, error.args[0])
 
     def _parts(self, tile: _Tile, values: NDArray[Any]) -> Iterator[tuple[tuple[int, ...], list[bytes]]]:
         """Decode a tile's channels that need no network, and yield the streams of the others."""

@@ -69,6 +69,18 @@ def test_salvage(model: PhotoModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.ma.getmaskarray(found).all()
 
 
+def test_salvage_of_damaged_metadata(model: PhotoModel) -> None:
+    image = waves(40, 30, 3)
+    data = bytearray(neuralcodec.compress(image, model, icc_profile=bytes(range(100)) * 9))
+    data[40] ^= 255
+    with pytest.raises(CorruptFile, match="deflated sections"):
+        neuralcodec.decompress(bytes(data), model)
+    found, faults = neuralcodec.salvage_image(bytes(data), model)
+    assert np.array_equal(found, image)
+    assert len(faults) == 1
+    assert "deflated sections" in faults[0]
+
+
 def test_codecs_without_parts_say_so() -> None:
     digit = neuralcodec.compress(np.zeros((28, 28), np.uint8), "pc-mnist-fast")
     with pytest.raises(UnsupportedInput, match="decodes signals as a whole: leave out the crop"):

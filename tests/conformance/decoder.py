@@ -242,7 +242,7 @@ def _inflated_sections(sections: dict[int, bytes]) -> dict[int, bytes]:
     if 9 not in sections:
         return sections
     reader = Reader(_inflate(sections.pop(9), 64 * MIB, "deflated"))
-    found = read_sections(reader, tuple(COMPRESSED))
+    found = read_sections(reader, tuple(COMPRESSED), alone=True)
     reader.finish()
     must(not found.keys() & sections.keys(), "a section stands twice")
     return {**sections, **found}

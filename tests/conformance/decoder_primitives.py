@@ -113,8 +113,10 @@ def sample_string(values: NDArray[np.int64], dtype: int) -> bytes:
     return values.astype("u1" if name == "?" else "<" + name).tobytes()
 
 
-def read_sections(reader: Reader, known: Sequence[int] = (1, 2, 3, 5, 7)) -> dict[int, bytes]:
-    """Return the sections of known types by type."""
+def read_sections(
+    reader: Reader, known: Sequence[int] = (1, 2, 3, 5, 7), alone: bool = False
+) -> dict[int, bytes]:
+    """Return the sections of known types by type; others are refused where these stand alone."""
     sections: dict[int, bytes] = {}
     last = 0
     while kind := reader.varint():
@@ -123,6 +125,8 @@ def read_sections(reader: Reader, known: Sequence[int] = (1, 2, 3, 5, 7)) -> dic
         content = reader.take(reader.varint(SECTION_BYTES))
         if kind in known:
             sections[kind] = content
+        elif alone:
+            raise Refused(f"a section of type {kind} does not belong there")
         elif kind % 2 == 0:
             raise Unsupported(f"a mandatory section has the unknown type {kind}")
     return sections

@@ -51,16 +51,16 @@ def test_lengths_are_bounded_before_bytes_are_taken() -> None:
 
 @given(st.dictionaries(st.sampled_from([1, 2, 3, 5, 7]), st.binary(max_size=90).map(lambda b: b * 9)))
 def test_deflated_sections_come_back_and_are_no_longer(content: dict[int, bytes]) -> None:
-    found = sections.deflated(content)
-    assert sections.inflated(found) == content
+    found = sections.sections_deflated(content)
+    assert sections.sections_inflated(found) == content
     assert len(sections.write_sections(found)) <= len(sections.write_sections(content))
 
 
 def test_masks_and_what_does_not_shrink_are_not_deflated() -> None:
     noise = np.random.default_rng(0).bytes(400)
-    assert sections.deflated({1: noise}) == {1: noise}
-    assert sections.deflated({2: bytes(400)}) == {2: bytes(400)}
-    assert sections.deflated({1: bytes(400), 2: b"mask"}).keys() == {2, 9}
+    assert sections.sections_deflated({1: noise}) == {1: noise}
+    assert sections.sections_deflated({2: bytes(400)}) == {2: bytes(400)}
+    assert sections.sections_deflated({1: bytes(400), 2: b"mask"}).keys() == {2, 9}
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,15 @@ def test_masks_and_what_does_not_shrink_are_not_deflated() -> None:
         (zlib.compress(b"\5\1a\0") + b"x", "does not end"),
         (zlib.compress(b"\5\1a\0\0"), "1 bytes follow"),
         (zlib.compress(b"\5\1a"), "needs 1 bytes"),
+        (zlib.compress(b"\2\1a\0"), "the mask does not belong there"),
+        (zlib.compress(b"\x09\1a\0"), "section 9 does not belong there"),
+        (zlib.compress(b"\x0b\1a\0"), "section 11 does not belong there"),
         (zlib.compress(b"\1\1a\0"), "the ICC profile stands beside them too"),
     ],
 )
 def test_damaged_deflated_sections_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(CorruptFile, match=message):
-        sections.inflated({1: b"profile", 9: content})
+        sections.sections_inflated({1: b"profile", 9: content})
 
 
 @given(st.lists(st.binary(max_size=50), min_size=1, max_size=20))

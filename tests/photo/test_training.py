@@ -56,9 +56,9 @@ def test_learning_lowers_the_rate_and_files_have_it(deepen: bool) -> None:
     assert model.header["figures"]["validation_bpd"] < 5.5 + more
     image = deep(waves(96, 80, 3, 9)) if deepen else waves(96, 80, 3, 9)
     bits = sum(float_bits(run, image) for run in runs)
-    never = {"_looks_synthetic": mock.DEFAULT, "indexed": mock.DEFAULT}
+    never = {"_looks_synthetic": mock.DEFAULT, "tables_of": mock.DEFAULT}
     with mock.patch.multiple(payloads, **never) as made:
-        made["_looks_synthetic"].return_value, made["indexed"].return_value = False, None
+        made["_looks_synthetic"].return_value, made["tables_of"].return_value = False, None
         payload = encode_image(model, image)
     overhead = 8 * 16
     assert abs(8 * len(payload) - bits) < overhead + 0.005 * image.size
