@@ -52,10 +52,10 @@ def draw(found: dict[str, Any]) -> None:
     axes.plot([], [], "D", color="#3d3d3d", markerfacecolor="white", label="2 threads")
     axes.legend(loc="upper left")
     axes.set_xscale("log")
-    ticks = [0.5, 1, 2, 5, 10, 20, 50]
+    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlim(0.3, 100)
+    axes.set_xlim(0.12, 100)
     axes.set_ylim(min(rates.values()) - 0.08, TOP)
     axes.set_xlabel("decoding, megapixels a second")
     axes.set_ylabel("bits a sub-pixel, Kodak")

@@ -4,12 +4,13 @@
 
 A network of each plane is learned for some hundred steps from crops for training, or with --shipped those that ship
 are read from the checkpoints of photo_zoo.py. Over all samples of crops that were not learned from, the mean code
-length that learning minimises, in floats, is set against the bytes of the coder. photo_integer.json, beside this
-script, has both.
+length that learning minimises, in floats, is set against the bytes of the coder, which learns nothing online for it;
+beside them are those of the coder that does. photo_integer.json, beside this script, has all three.
 """
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def shipped(name: str, images: list[Image]) -> list[PlaneRun]:
     recipe, pool, runs = PLANS[name], Pool(images), []
     for plane in range(PLANES):
         run = PlaneRun(pool, plane, recipe)
-        run.restore(Checkpoint(checkpoint_of(name, plane), recipe, PLANES, resume=True).states[plane])
+        kept = Checkpoint(checkpoint_of(name, plane), recipe, PLANES, pool.depth, resume=True)
+        run.restore(kept.states[plane])
         runs.append(run)
     return runs
 
@@ -90,10 +92,13 @@ def main() -> None:
     others, some = ([images[i] for i in part] for part in np.split(order, [options.held_out]))
     recipe = Recipe(Sizes(options.hidden), steps=options.steps, variants=0)
     runs = shipped(options.shipped, others) if options.shipped else learned(some, recipe)
-    model = PhotoModel([quantised(run.network) for run in runs])
+    networks = [quantised(run.network) for run in runs]
+    model = PhotoModel([replace(network, online=0) for network in networks])
     samples = sum(image.size for image in others)
     floats = sum(float_bits(run, image) for run in runs for image in others) / samples
-    coded = sum(coded_bits(model, image) for image in others) / samples
+    coded, online = (
+        sum(coded_bits(one, image) for image in others) / samples for one in (model, PhotoModel(networks))
+    )
     figures: dict[str, Any] = {
         "networks": options.shipped or f"learned in {options.steps} steps",
         "hidden": runs[0].recipe.sizes.hidden,
@@ -102,6 +107,7 @@ def main() -> None:
         "float_bits_per_subpixel": round(floats, 5),
         "coded_bits_per_subpixel": round(coded, 5),
         "lost_bits_per_subpixel": round(coded - floats, 5),
+        "learning_online_bits_per_subpixel": round(online, 5),
     }
     write_result(__file__, figures)
 

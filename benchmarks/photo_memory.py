@@ -2,7 +2,8 @@
 
     NEURALCODEC_DATA=... python benchmarks/photo_memory.py [--model pc-photo] [--megapixels 1 25 100]
 
-The images are squares of Kodak's photographs, side by side and mirrored. The peak is that of the whole process
+The images are squares of Kodak's photographs, side by side and mirrored; the largest also with 256 colours, which are
+coded as indices into a table. The peak is that of the whole process
 (VmHWM: interpreter, libraries and mapped files included), with 2 threads. That what is decoded is what was encoded
 is checked by the file's own checksum. photo_memory.json, beside this script, has it all.
 """
@@ -50,6 +51,15 @@ def large_image(side: int) -> NDArray[np.uint8]:
     return image
 
 
+def of_few_colours(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image with 256 colours in no order, by its green samples."""
+    table = np.random.default_rng(0).permutation(256**3)[:256, None] >> [16, 8, 0] & 255
+    few = table.astype(np.uint8)
+    for rows in image:
+        rows[:] = few[rows[:, 1]]
+    return image
+
+
 def run(folder: Path, *words: str) -> dict[str, float]:
     """Peak in MB (10^6 bytes), and seconds, of one call of the command."""
     peak = folder / "peak"
@@ -64,12 +74,13 @@ def run(folder: Path, *words: str) -> dict[str, float]:
     return {"peak_mb": round(int(peak.read_text()) * 1024 / 1e6, 1), "seconds": round(seconds, 1)}
 
 
-def measured(folder: Path, model: str, megapixels: int) -> dict[str, Any]:
-    """Sizes, peaks and times for one size of image."""
+def measured(folder: Path, model: str, megapixels: int, *, colours: bool = False) -> dict[str, Any]:
+    """Sizes, peaks and times for one size of image, of all colours or of few."""
     side = round((megapixels * 1e6) ** 0.5)
     png, coded = folder / "large.png", folder / "large.ncz"
     with png.open("wb") as file:
-        write_png(file, large_image(side), level=1)
+        image = large_image(side)
+        write_png(file, of_few_colours(image) if colours else image, level=1)
     encode = run(folder, "encode", png.name, "-m", model, "-f", "-q")
     size = png.stat().st_size
     decode = run(folder, "decode", coded.name, "-o", png.name, "-f", "-q")
@@ -93,8 +104,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sizes: dict[str, Any] = {}
-        for size in options.megapixels:
-            sizes[str(size)] = measured(Path(folder), options.model, size)
+        largest = max(options.megapixels)
+        for size, colours in [*((size, False) for size in options.megapixels), (largest, True)]:
+            name = f"{size}{'-colours' * colours}"
+            sizes[name] = measured(Path(folder), options.model, size, colours=colours)
             write_result(__file__, {"model": options.model, "threads": int(THREADS), "megapixels": sizes})
 
 

@@ -3,8 +3,8 @@
     NEURALCODEC_DATA=... python benchmarks/photo_rate.py [--data kodak wallpapers set14] [--limit N]
 
 Bits per sub-pixel are those of whole files. Rates and times of one thread are measured by the harness in one run for
-each data set; decoding with 2 threads apart, as the best of 3 times over the images. photo_rate.json, beside this
-script, has it all, with paired bootstrap intervals (95%) of the difference to JPEG XL at effort 9.
+each data set; those with 2 threads apart, on the first, as the best of 3 times over the images. photo_rate.json, beside
+this script, has it all, with paired bootstrap intervals (95%) of the difference to JPEG XL at effort 9.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from neuralcodec.evaluation.data.dataset import Dataset
 from neuralcodec.evaluation.results import Result
 
 Array = NDArray[Any]
-MODELS = ("pc-photo", "pc-photo-fast")
+MODELS = ("pc-photo", "pc-photo-best", "pc-photo-fast")
 RIVALS = (
     "jxl-lossless:effort=9",
     "jxl-lossless:effort=7",
@@ -91,8 +91,8 @@ def figures_of(result: Result, reference: Result) -> dict[str, Any]:
     }
 
 
-def measured(name: str, limit: int | None, models: list[str]) -> dict[str, Any]:
-    """All codecs on one data set."""
+def measured(name: str, limit: int | None, models: list[str], *, both: bool) -> dict[str, Any]:
+    """All codecs on one data set; `both`: with two threads, too."""
     data = opened(name)
     codecs = [*models, *RIVALS]
     os.environ["NEURALCODEC_THREADS"] = "1"
@@ -102,7 +102,7 @@ def measured(name: str, limit: int | None, models: list[str]) -> dict[str, Any]:
         )
     found = {codec: figures_of(result, results[REFERENCE]) for codec, result in results.items()}
     images = [item.load() for item in data.items][:limit]
-    for model in models:
+    for model in models if both else ():
         found[model]["two_threads"] = threaded(model, images)
     return found
 
@@ -116,7 +116,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    write_result(__file__, {name: measured(name, options.limit, options.models) for name in options.data})
+    figures = {
+        name: measured(name, options.limit, options.models, both=name == options.data[0])
+        for name in options.data
+    }
+    write_result(__file__, figures)
 
 
 if __name__ == "__main__":

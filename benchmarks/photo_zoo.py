@@ -35,10 +35,12 @@ from neuralcodec.photo.training import Checkpoint, PlaneRun, Progress, Recipe, b
 EVERY = 100
 PLANS = {
     "pc-photo": Recipe(Sizes(96, 8), steps=60_000, variants=3),
+    "pc-photo-best": Recipe(Sizes(128, 12, online=2), steps=60_000, variants=3),
     "pc-photo-fast": Recipe(Sizes(32, 8, fitted=False), steps=30_000, variants=3),
 }
 DESCRIPTIONS = {
-    "pc-photo": "lossless, photographs of any size; smallest files",
+    "pc-photo": "lossless, photographs of any size; small files",
+    "pc-photo-best": "lossless, photographs of any size; smallest files, slow",
     "pc-photo-fast": "lossless, photographs of any size; fast",
 }
 
@@ -59,7 +61,7 @@ def train(name: str, plane: int, pool: Pool, minutes: float | None) -> PlaneRun:
     checkpoint, course = checkpoint_of(name, plane), course_of(name, plane)
     if not checkpoint.exists():
         course.unlink(missing_ok=True)
-    kept = Checkpoint(checkpoint, run.recipe, PLANES, resume=True)
+    kept = Checkpoint(checkpoint, run.recipe, PLANES, pool.depth, resume=True)
     if plane in kept.states:
         run.restore(kept.states[plane])
     start, first = time.monotonic(), run.step

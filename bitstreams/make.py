@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from make_models import MODELS
-from make_photos import PHOTOS, metadata, photo, settings
+from make_photos import PHOTOS, metadata, online, photo, settings
 from make_representations import REPRESENTATIONS, waves
 from make_weights import WEIGHTS, make
 from numpy.typing import NDArray
@@ -224,7 +224,7 @@ def main() -> int:
     if faults := list(_faults(manifest)):
         print(*faults, sep="\n", file=sys.stderr)
         return 1
-    for name in (*MODELS, *REPRESENTATIONS, "photo"):
+    for name in (*MODELS, *REPRESENTATIONS, "photo", "photo-online"):
         _make_model(name, manifest["models"])
     for seed, name in enumerate(RECIPES):
         _make_file(name, seed, manifest["files"])
@@ -256,7 +256,8 @@ def _make_model(name: str, entries: dict[str, Any]) -> None:
     path = f"models/{name}.ncm"
     if path in entries:
         return
-    model = {**MODELS, **REPRESENTATIONS, "photo": photo}[name]()
+    photos = {"photo": photo, "photo-online": lambda: online(_photo_model("models/photo.ncm"))}
+    model = {**MODELS, **REPRESENTATIONS, **photos}[name]()
     _write(path, model.to_artifact().to_bytes())
     entries[path] = {"identity": model.identity.hex(), "sha256": _sha256((HERE / path).read_bytes())}
 
@@ -321,12 +322,16 @@ def _make_lossy(name: str, seed: int, entries: dict[str, Any]) -> None:
     }
 
 
+def _photo_model(path: str) -> PhotoModel:
+    return PhotoModel.from_artifact(read_artifact(HERE / path))
+
+
 def _make_photo(name: str, entries: dict[str, Any]) -> None:
     path, (image, options) = f"{name}.ncz", PHOTOS[name]
     if path in entries:
         return
-    file, x = "models/photo.ncm", image()
-    model = PhotoModel.from_artifact(read_artifact(HERE / file))
+    file, x = f"models/photo{'-online' * ('online' in name)}.ncm", image()
+    model = _photo_model(file)
     with settings(**options):
         data = neuralcodec.compress(x, model, **asdict(metadata(name)))
     _write(path, data)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -32,6 +33,12 @@ def photo() -> PhotoModel:
         for fitted in (True, False)
     )
     return PhotoModel([fitted[0], plain[1], fitted[2]], {"name": "golden-photo"})
+
+
+def online(model: PhotoModel) -> PhotoModel:
+    """Return a model whose networks go on learning, in all layers or in the last, while an image is coded."""
+    networks = (replace(one, online=layers) for one, layers in zip(model.networks, (2, 1, 2), strict=True))
+    return PhotoModel(list(networks), {"name": "golden-photo-online"})
 
 
 def textured(height: int, width: int, channels: int, seed: int) -> NDArray[np.uint8]:
@@ -76,7 +83,8 @@ def _stretched(image: NDArray[np.uint8]) -> Array:
     return (image.astype(np.uint16) * 2 // 3 * 3 // 2).astype(np.uint8)
 
 
-# The image, then the longest side of tiles and the pixels below which a tile has one stream, where they matter.
+# By name, the image, then the longest side of tiles and the pixels below which a tile has one stream, where they
+# matter. Those with "online" are coded by the model of that name.
 PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-colour": (lambda: textured(37, 53, 3, 20), {}),
     "single-photo-streams": (lambda: textured(29, 45, 3, 21), {"small": 0}),
@@ -103,6 +111,13 @@ PHOTOS: dict[str, tuple[Callable[[], Array], dict[str, int]]] = {
     "single-photo-deep": (lambda: _camera(40, 44, 40), {}),
     "single-photo-deep-gray": (lambda: _camera(30, 41, 41)[:, :, 0], {"small": 0}),
     "single-photo-deep-gaps": (lambda: _camera(40, 40, 42) << 4, {}),
+    "single-photo-residuals": (
+        lambda: _noise(43, 2**15, (30, 34, 3)) + _deep(textured(30, 34, 3, 43)) // 2,
+        {},
+    ),
+    "single-photo-online": (lambda: textured(60, 71, 3, 44), {}),
+    "single-photo-online-tiles": (lambda: textured(50, 40, 4, 45), {"side": 32, "small": 0}),
+    "single-photo-online-deep": (lambda: _camera(41, 34, 46), {}),
     "single-photo-noise": (lambda: _noise(33, 256, (25, 25, 3)).astype(np.uint8), {}),
 }
 

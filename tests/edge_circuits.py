@@ -136,7 +136,7 @@ def subnormal_samples(n: int = 20) -> NDArray[np.uint16]:
 def kernel_paths() -> list[str]:
     """Return the instruction sets that this processor has, as NEURALCODEC_SIMD names them."""
     found = []
-    for name in ("scalar", "avx2", "avx512"):
+    for name in ("scalar", "avx2", "avx512", "avx512vnni"):
         with mock.patch.dict(os.environ, NEURALCODEC_SIMD=name), contextlib.suppress(NeuralCodecError):
             found.append(simd())
     return found

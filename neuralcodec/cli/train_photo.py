@@ -12,6 +12,8 @@ from neuralcodec.errors import UnsupportedInput
 if TYPE_CHECKING:
     from neuralcodec.photo.training import Progress
 
+ONLINE = ("none", "last", "all")
+
 SHORT_HELP = "Networks for photographs of any size, for coding without loss."
 HELP = """Learn the networks with which images of any size are coded without loss.
 
@@ -49,6 +51,15 @@ def photo(
         bool,
         option("--no-fit", help="Fit no predictor to an image while it is coded: faster, larger files."),
     ] = False,
+    online: Annotated[
+        str,
+        option(
+            "--online",
+            metavar="LAYERS",
+            help="Which layers go on learning while an image is coded: none, last (a fifth slower, smaller files) "
+            "or all (half as fast, smaller still).",
+        ),
+    ] = "last",
     steps: Annotated[
         int, option("--steps", metavar="N", least=1, help="Mini-batches, for each of the planes.")
     ] = 20_000,
@@ -64,7 +75,8 @@ def photo(
             "--variants",
             metavar="N",
             least=0,
-            help="Variants of each image to learn from too: of other scale, sharpness and noise.",
+            help="Variants of each image to learn from too: of other scale, sharpness, noise and colours, some "
+            "with the coarse chroma of JPEG; of 16-bit images at half the size, with less light.",
         ),
     ] = 2,
     validation: Annotated[
@@ -104,8 +116,10 @@ def photo(
         check_not_input(checkpoint, data)
         check_free(checkpoint, force=True)
     _check_numbers(hidden, components, batch, rate)
+    if online not in ONLINE:
+        raise UnsupportedInput(f"--online {online}: it takes {', '.join(ONLINE)}")
     training = _training()
-    sizes = training.Sizes(hidden, components, fitted=not no_fit)
+    sizes = training.Sizes(hidden, components, fitted=not no_fit, online=ONLINE.index(online))
     recipe = training.Recipe(sizes, steps, batch, rate, variants, validation, seed)
     images = [signal.samples for signal in read_apart(expand(data), 2, grayscale=grayscale)]
     facts = {

@@ -16,6 +16,7 @@ from neuralcodec.photo.payload import MOST_CHANNELS, ImageReader, encode_image, 
 from neuralcodec.photo.tiles import SIDE, Box, Grid
 
 DTYPES = ("bool", "uint8", "uint16")
+ONLINE = ("none", "last layers", "all layers")
 
 
 class PhotoCodec(Codec):
@@ -65,6 +66,7 @@ class PhotoCodec(Codec):
             "hidden units": ", ".join(str(n.hidden) for n in model.networks),
             "logistics": ", ".join(str(n.components) for n in model.networks),
             "neighbours": ", ".join(str(inputs(plane)) for plane in range(len(model.networks))),
+            "learning online": ", ".join(ONLINE[n.online] for n in model.networks),
             "multiplications a sample": round(sum(costs) / len(costs)),
         }
 

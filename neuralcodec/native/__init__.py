@@ -43,7 +43,7 @@ __all__ = [
 
 
 def simd() -> str:
-    """Name of the instruction set that the coding kernels use: "scalar", "avx2" or "avx512".
+    """Name of the instruction set that the coding kernels use: "scalar", "avx2", "avx512" or "avx512vnni".
 
     The environment variable NEURALCODEC_SIMD forces one. All of them give the same bytes.
 
@@ -53,7 +53,7 @@ def simd() -> str:
     try:
         return str(_native.simd(os.environ.get("NEURALCODEC_SIMD", "")))
     except ValueError as error:
-        raise NeuralCodecError(f"{error}; unset it or choose scalar, avx2 or avx512") from None
+        raise NeuralCodecError(f"{error}; unset it or choose scalar, avx2, avx512 or avx512vnni") from None
 
 
 def thread_count(threads: int | None = None) -> int:

@@ -38,6 +38,7 @@ class PhotoKernel:
         hidden: int,
         components: int,
         fitted: bool,
+        online: int,
         shifts: Sequence[int],
         weights: Sequence[NDArray[np.int32]],
         biases: Sequence[NDArray[np.int32]],
@@ -47,6 +48,7 @@ class PhotoKernel:
         Args:
             hidden, components: sizes.
             fitted: whether it reads what local least squares tell.
+            online: which layers go on learning: 0 none, 1 the last and the linear one, 2 all.
             shifts: fraction bits of the four layers' weights.
             weights: of the layers `first`, `second`, `last` and `linear`, within 16 bits, (outputs, inputs).
             biases: of the first three, with 12 fraction bits.
@@ -59,6 +61,7 @@ class PhotoKernel:
                 hidden,
                 components,
                 fitted,
+                online,
                 list(shifts),
                 *(np.ascontiguousarray(w, np.int16).ravel() for w in weights),
                 *(np.ascontiguousarray(b, np.int32).ravel() for b in biases),

@@ -24,6 +24,9 @@ MOST_SHIFT, LEAST_SHIFT = 14, 6
 MOST_WEIGHT = 2**15 - 1
 MOST_BIAS = 2**21
 
+ONLINE = 3
+"""Ways to learn online: none, the last layers, all."""
+
 Integers = NDArray[np.int32]
 
 
@@ -37,6 +40,8 @@ class Network:
         Units of each hidden layer; logistics in the mixture.
     fitted
         Whether it reads what local least squares tell; zeros are in their place if not.
+    online
+        Which layers go on learning from the samples that are coded: 0 none, 1 `last` and `linear`, 2 all.
     shifts
         Fraction bits of the weights of each layer of `LAYERS`.
     weights
@@ -50,6 +55,7 @@ class Network:
     hidden: int
     components: int
     fitted: bool
+    online: int
     shifts: tuple[int, int, int, int]
     weights: Mapping[str, Integers]
     biases: Mapping[str, Integers]
@@ -111,6 +117,7 @@ class PhotoModel:
                 network.hidden,
                 network.components,
                 network.fitted,
+                network.online,
                 network.shifts,
                 weights,
                 [network.biases[name] for name in BIASED],
@@ -122,7 +129,8 @@ class PhotoModel:
         """What a model file of it holds."""
         tensors: dict[str, Tensor] = {}
         for plane, network in enumerate(self.networks):
-            sizes = [network.hidden, network.components, network.fitted, *network.shifts]
+            ways = network.fitted | network.online << 1
+            sizes = [network.hidden, network.components, ways, *network.shifts]
             tensors[f"sizes.{plane}"] = np.array([sizes], np.uint32)
             for name in LAYERS:
                 tensors[f"{name}.{plane}"] = folded(network.weights[name]).astype(np.uint32)
@@ -163,13 +171,17 @@ def _read_network(tensors: dict[str, Tensor], plane: int) -> Network:
     sizes = take(f"sizes.{plane}")
     if sizes.shape != (1, 7):
         raise InvalidModel(f"the tensor sizes.{plane} is {sizes.shape}, not (1, 7)")
-    hidden, components, fitted, *shifts = map(int, sizes[0])
-    if fitted > 1:
-        raise InvalidModel(f"the tensor sizes.{plane} tells {fitted} for whether there is a fit, not 0 or 1")
+    hidden, components, ways, *shifts = map(int, sizes[0])
+    if ways >= 2 * ONLINE:
+        raise InvalidModel(
+            f"the tensor sizes.{plane} tells {ways} for what adapts, not 0 to {2 * ONLINE - 1}"
+        )
     weights = {name: _checked(take(f"{name}.{plane}"), MOST_WEIGHT) for name in LAYERS}
     biases = {name: _checked(take(f"{name}.bias.{plane}"), MOST_BIAS)[0] for name in BIASED}
     first, second, last, linear = shifts
-    return Network(hidden, components, bool(fitted), (first, second, last, linear), weights, biases)
+    return Network(
+        hidden, components, bool(ways & 1), ways >> 1, (first, second, last, linear), weights, biases
+    )
 
 
 def _checked(values: Tensor, most: int) -> Integers:

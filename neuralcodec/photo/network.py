@@ -28,11 +28,14 @@ class Sizes:
         Logistics in the mixture.
     fitted
         Whether local least squares are read, which adapt to the image as it is coded.
+    online
+        Which layers go on learning while an image is coded: 0 none, 1 those that give mixtures, 2 all.
     """
 
     hidden: int = 64
     components: int = 8
     fitted: bool = True
+    online: int = 1
 
 
 def median_edge(west: Tensor, north: Tensor, northwest: Tensor) -> Tensor:

@@ -20,7 +20,9 @@ RUN = 16
 
 
 def augmented(image: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """Return a variant of an image: of another scale, mirrored or turned, noisier, sharper, or of coarser chroma."""
+    """Return a variant of an image: of another scale, mirrored or turned, of other colours, noisier, sharper, or of
+    coarser chroma.
+    """
     samples = _varied_deep(image, rng) if image.dtype == np.uint16 else _varied(image, rng)
     samples = np.rot90(samples, int(rng.integers(4)))
     if rng.random() < 0.5:
@@ -61,7 +63,19 @@ def _varied(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.fl
         samples = samples + shared + own
     elif rng.random() < 0.1 and image.shape[2] == 3:
         samples = _coarse_chroma(picture, both=rng.random() < 0.5)
+    if rng.random() < 0.6 and image.shape[2] == 3:
+        samples = _other_colours(samples, rng)
     return samples
+
+
+def _other_colours(samples: NDArray[np.floating[Any]], rng: np.random.Generator) -> NDArray[np.floating[Any]]:
+    """Return an image of other saturation, gains and gammas, dithered lest values have gaps."""
+    x = samples / 255
+    light = x @ np.array([0.3, 0.6, 0.1])
+    x = light[..., None] + (x - light[..., None]) * rng.uniform(0.4, 1.5)
+    x = np.clip(x, 0, 1) ** np.exp(rng.normal(0, 0.15, 3)) * np.exp(rng.normal(0, 0.15, 3))
+    found: NDArray[np.floating[Any]] = 255 * x + rng.uniform(-0.5, 0.5, x.shape)
+    return found
 
 
 def _coarse_chroma(picture: "Image.Image", *, both: bool) -> NDArray[np.floating[Any]]:

@@ -35,7 +35,13 @@ def quantised(network: PlaneNetwork) -> Network:
     first, second, last, linear = shifts
     sizes = network.sizes
     return Network(
-        sizes.hidden, sizes.components, sizes.fitted, (first, second, last, linear), weights, biases
+        sizes.hidden,
+        sizes.components,
+        sizes.fitted,
+        sizes.online,
+        (first, second, last, linear),
+        weights,
+        biases,
     )
 
 

@@ -22,6 +22,9 @@ from neuralcodec.photo.pool import RUN, Pool, augmented
 from neuralcodec.photo.quantise import quantised
 from neuralcodec.photo.soap import Soap
 
+OPTIMISER = "soap"
+"""What the states of checkpoints belong to: they are of no use to another."""
+
 WARM_UP = 100
 LEAST_SIDE = 2 * RUN
 HELD_OUT_SAMPLES = 2**18
@@ -200,6 +203,15 @@ class PlaneRun:
 class Checkpoint:
     """Keeps the states of a run's planes in a file, which is only replaced by a whole one.
 
+    Parameters
+    ----------
+    path
+        The file.
+    recipe, planes, depth
+        Of the run, and of its images: a file of another run is refused.
+    resume
+        Whether to read what is there.
+
     Raises
     ------
     UnsupportedInput
@@ -207,10 +219,10 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None, recipe: Recipe, planes: int, resume: bool
+        self, path: str | os.PathLike[str] | None, recipe: Recipe, planes: int, depth: int, resume: bool
     ) -> None:
         self.path, self._since = path, time.monotonic()
-        self._key = hashlib.sha256(f"{recipe.to_json()} {planes}".encode()).hexdigest()
+        self._key = hashlib.sha256(f"{OPTIMISER} {recipe.to_json()} {planes} {depth}".encode()).hexdigest()
         self.states: dict[int, Any] = {}
         if resume and path is not None and os.path.exists(path):
             self.states = self._read(os.fspath(path))
@@ -284,8 +296,8 @@ def train(
     torch.set_num_threads(thread_count(threads))
     learned, others = split(checked_images(images), recipe)
     planes = min(PLANES, learned[0].shape[2])
-    kept = Checkpoint(checkpoint, recipe, planes, resume)
     pool = pool_of(learned, recipe)
+    kept = Checkpoint(checkpoint, recipe, planes, pool.depth, resume)
     held_out = Pool(others, fitted=recipe.sizes.fitted) if others else None
     runs = []
     for plane in range(planes):

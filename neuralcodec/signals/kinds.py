@@ -3,10 +3,12 @@
 import os
 import sys
 from typing import BinaryIO
+from weakref import WeakKeyDictionary
 
 from neuralcodec.container.files import refuse_endless
 from neuralcodec.errors import UnsupportedInput
 from neuralcodec.signals import wav
+from neuralcodec.signals.streams import Rewound
 
 STDIN = "-"
 _IMAGE_SUFFIXES = (
@@ -18,7 +20,6 @@ _IMAGE_HEADS = (
         b"\x89PNG\r\n",
         b"\xff\xd8\xff",
         b"GIF8",
-        b"BM",
         b"II*\0",
         b"MM\0*",
         b"\0\0\0\x0cjP  ",
@@ -26,14 +27,18 @@ _IMAGE_HEADS = (
     ),
     *(b"P%d" % kind + space for kind in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t")),
 )
+_HEAD_BYTES = 12
+_looked_at: WeakKeyDictionary[BinaryIO, Rewound] = WeakKeyDictionary()
+"""Standard inputs of which the first bytes were read to see what they are."""
+
 _ARRAY_SUFFIXES = (".npy", ".npz", ".idx", ".idx.gz", ".wav")
 
 
-def standard_input() -> BinaryIO:
+def standard_input() -> BinaryIO | Rewound:
     """Return standard input, as bytes; :class:`UnsupportedInput` if it is closed."""
     if sys.stdin is None:
         raise UnsupportedInput("standard input is closed")
-    return sys.stdin.buffer
+    return _looked_at.get(sys.stdin.buffer, sys.stdin.buffer)
 
 
 def is_signal_name(name: str) -> bool:
@@ -56,19 +61,25 @@ def is_image_name(name: str) -> bool:
 
 
 def holds_image(path: str) -> bool:
-    """Tell whether an input looks like an image by its name or its first bytes, which standard input keeps."""
+    """Tell whether an input looks like an image by its name or its first bytes, which standard input keeps.
+
+    Other pipes would lose these bytes, so that they are not looked at, nor are terminals.
+    """
     if is_image_name(path):
         return True
+    head = b""
     if path == STDIN:
-        peek = getattr(standard_input(), "peek", None)
-        head = bytes(peek(12)[:12]) if peek is not None else b""
-    elif os.path.isdir(path):
-        return False
-    else:
+        file = standard_input()
+        if not sys.stdin.isatty():
+            seen = file if isinstance(file, Rewound) else Rewound(file, _HEAD_BYTES)
+            _looked_at[sys.stdin.buffer] = seen
+            head = seen.head
+    elif os.path.isfile(path):
         with open(path, "rb") as file:
-            refuse_endless(file, path)
-            head = file.read(12)
-    return head.startswith(_IMAGE_HEADS) or head[8:] == b"WEBP" or head[4:] in (b"ftypavif", b"ftypavis")
+            head = file.read(_HEAD_BYTES)
+    is_bitmap = head.startswith(b"BM") and head[6:10] == bytes(4)  # reserved, 0
+    is_boxed = head[8:] == b"WEBP" or head[4:] in (b"ftypavif", b"ftypavis")
+    return head.startswith(_IMAGE_HEADS) or is_bitmap or is_boxed
 
 
 def is_sound_file(path: str) -> bool:

@@ -5,6 +5,7 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def _streamed(path: str, wanted: Wanted, stream: "Stream | None") -> Iterator[Si
 
     source = "standard input" if path == STDIN else path
     with contextlib.nullcontext(standard_input()) if path == STDIN else open(path, "rb") as file:
-        if path != STDIN:
+        if isinstance(file, BufferedReader) and path != STDIN:
             refuse_endless(file, path)
         for batch in (stream or open_raw(file, source, wanted)).batches:
             signal = _convert(Signal(batch, True, source), wanted)

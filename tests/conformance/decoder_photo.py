@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from decoder_photo_planes import LAYERS, Coder, Network, decode_plane, median_edge
+from decoder_photo_network import LAYERS, Network
+from decoder_photo_planes import Coder, decode_plane, median_edge
 from decoder_primitives import DTYPES, Reader, Refused, must, read_tensor, sample_string
 from numpy.typing import NDArray
 
@@ -43,10 +44,10 @@ def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
     must(planes in (1, 3), "there are neither 1 nor 3 networks")
     networks = []
     for p in range(planes):
-        hidden, components, fitted, *shifts = map(int, take(f"sizes.{p}", (1, 7))[0])
+        hidden, components, ways, *shifts = map(int, take(f"sizes.{p}", (1, 7))[0])
         must(hidden % 4 == 0 and 4 <= hidden <= 128, "hidden units out of range")
         must(components % 4 == 0 and 4 <= components <= 16, "components out of range")
-        must(fitted <= 1, "neither fitted nor not")
+        must(ways < 6, "what adapts is not known")
         must(all(6 <= shift <= 14 for shift in shifts), "fraction bits out of range")
         n = 18 * (p + 1) + 9 * p + 1
         words = n + p + 1
@@ -61,7 +62,8 @@ def read_photo(identity: bytes, tensors: dict[str, Matrix]) -> Photo:
             name: _unfold(take(f"{name}.bias.{p}", (1, shapes[name][0])), 2**21)[0]
             for name in ("first", "second", "last")
         }
-        network = Network(components, bool(fitted), dict(zip(LAYERS, shifts, strict=True)), weights, biases)
+        widths = dict(zip(LAYERS, shifts, strict=True))
+        network = Network(components, bool(ways & 1), ways >> 1, widths, weights, biases)
         _check_sums(network)
         networks.append(network)
     must(not left, "there are other tensors")

@@ -1,20 +1,15 @@
-"""A photograph's planes under the mixtures of its networks, as docs/format.md gives them in sections 11.3 to 11.7.
+"""A photograph's planes under the mixtures of its networks, as docs/format.md gives them in sections 11.3 to 11.8.
 
 Part of the independent decoder (decoder.py).
 """
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from decoder_photo_network import F, Layers, Matrix, Mixture, Network, Real
 from decoder_primitives import must
-from numpy.typing import NDArray
-
-Matrix = NDArray[np.int64]
-Real = NDArray[np.float32]
-F = np.float32
 
 OWN = [
     (0, -1), (0, -2), (0, -3), (-1, -3), (-1, -2), (-1, -1), (-1, 0), (-1, 1), (-1, 2),
@@ -22,19 +17,6 @@ OWN = [
 ]  # fmt: skip
 FINISHED = [(0, 0), (0, -1), (0, 1), (-1, -1), (-1, 0), (-1, 1), (1, -1), (1, 0), (1, 1)]
 NEAR = [0, 1, 4, 5, 6, 7, 10, 11]
-LAYERS = {"first": 7, "second": 8, "last": 8, "linear": 7}
-POWER = [F(c) for c in (0.013670309, 0.051690447, 0.24163916, 0.6929997, 1.0)]
-
-
-@dataclass(frozen=True)
-class Network:
-    """One plane's network: weights and biases as integers, and fraction bits of the weights."""
-
-    components: int
-    fitted: bool
-    shifts: dict[str, int]
-    weights: dict[str, Matrix]
-    biases: dict[str, Matrix]
 
 
 class Coder:
@@ -100,15 +82,22 @@ def decode_plane(
         others.append(_Plane(height, width, levels))
         others[-1].values = values
     fit = _Fit(18 + 9 * p + 1)
+    layers = Layers(network)
     for t in range(width + 3 * (height - 1)):
+        coded = 0
         for y in range(height):
             x = t - 3 * y
             if 0 <= x < width:
                 if network.fitted and x % 8 == 0:
                     fit.start_cell(y, x // 8)
-                start_of = _mixture(network, p, own, others, y, x, fit, levels)
-                own.values[y, x] = streams[y % len(streams)].decode(start_of, levels)
-                fit.known(y, int(own.values[y, x]) - (others[0].at(y, x) if others else 0))
+                inputs, prediction, activity = _inputs(network, p, own, others, y, x, fit)
+                mixture = Mixture(layers.outputs(inputs), prediction, activity, levels)
+                value = streams[y % len(streams)].decode(mixture.start_of, levels)
+                own.values[y, x] = value
+                fit.known(y, value - (others[0].at(y, x) if others else 0))
+                layers.learn(mixture.gradients(value))
+                coded += 1
+        layers.end_diagonal(coded)
     return own.values
 
 
@@ -173,20 +162,10 @@ def _log(x: Real) -> Matrix:
     return found
 
 
-def _power(x: Real) -> Real:
-    n = np.floor(x)
-    f = (x - n).astype(F)
-    p = f * POWER[0]
-    for c in POWER[1:-1]:
-        p = (p + c) * f
-    p = np.minimum(p + POWER[-1], F(2))
-    return (p.view(np.int32) + (n.astype(np.int32) << 23)).view(F)
-
-
-def _mixture(
-    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit, levels: int
-) -> Callable[[int], int]:
-    """Return what tells where the interval of a value starts."""
+def _inputs(
+    network: Network, p: int, own: _Plane, others: list[_Plane], y: int, x: int, fit: _Fit
+) -> tuple[Matrix, int, int]:
+    """Return the inputs of the network, the prediction, and the activity of the first kind."""
 
     def kind(one: _Plane, to: _Plane | None, places: list[tuple[int, int]], marks: tuple[int, ...]) -> int:
         """Add the differences of a kind of neighbours; return its prediction."""
@@ -214,34 +193,4 @@ def _mixture(
     z = np.append(z, fitted)
     sizes = _log(np.abs(z).astype(F) * F(0.03125) + F(1))
     logs = np.minimum(_log(np.array(sums, F)) - (6 << 7), 1024)
-    inputs = np.concatenate([np.stack([z, sizes], 1).ravel(), logs, [spread]])
-    w, s = network.weights, network.shifts
-
-    def total(name: str, v: Matrix) -> Matrix:
-        return w[name] @ v + (network.biases[name] << (s[name] + LAYERS[name] - 12))
-
-    down = s["first"] - 1
-    h = np.clip((total("first", inputs) + (1 << down >> 1)) >> down, 0, 16383)
-    h = h + np.clip((total("second", h) + (1 << s["second"] >> 1)) >> s["second"], 0, 16383)
-    unit, linear_unit = F(2.0 ** -(s["last"] + 8)), F(2.0 ** -(s["linear"] + 7))
-    logits, means, scales = (total("last", h).astype(F) * unit).reshape(3, -1)
-    activity = F(sums[0]) * F(0.125)
-    weights = _power(np.maximum(logits - max(F(-1024), logits.max()), F(-64)))
-    sum_of = F(0)
-    for weight in weights:
-        sum_of += weight
-    weights = weights * (F(1) / sum_of)
-    means = (means + (w["linear"] @ z).astype(F) * linear_unit) * activity + F(prediction)
-    means = np.clip(means, F(-2 * levels), F(3 * levels))
-    inverses = _power(np.clip(scales, F(-9), F(7))) * (F(1) / activity)
-
-    def start_of(value: int) -> int:
-        if value in (0, levels):
-            return 2**24 if value else 0
-        v = np.clip((means - (F(value) - F(0.5))) * inverses, F(-40), F(40))
-        total = F(0)
-        for part in weights * (F(1) / (_power(v) + F(1))):
-            total += part
-        return int(min(total, F(1)) * F(2**24 - levels)) + value
-
-    return start_of
+    return np.concatenate([np.stack([z, sizes], 1).ravel(), logs, [spread]]), prediction, sums[0]

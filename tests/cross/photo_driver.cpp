@@ -83,6 +83,7 @@ int main(int count, char** arguments) {
         PhotoArrays a{};
         a.plane = p;
         a.hidden = int(in.number()), a.components = int(in.number()), a.fitted = in.number();
+        a.online = PhotoOnline(in.number());
         for (int& shift : a.shifts) shift = int(in.number());
         a.first = in.integers<int16_t>(), a.second = in.integers<int16_t>();
         a.last = in.integers<int16_t>(), a.linear = in.integers<int16_t>();

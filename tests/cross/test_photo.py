@@ -24,7 +24,9 @@ def model_bytes(model: PhotoModel) -> bytes:
     for plane, network in enumerate(model.networks):
         linear = np.zeros((network.components, 2 * words(plane)), np.int32)
         linear[:, : 2 * inputs(plane) : 2] = network.weights["linear"]
-        parts += map(number, (network.hidden, network.components, network.fitted, *network.shifts))
+        parts += map(
+            number, (network.hidden, network.components, network.fitted, network.online, *network.shifts)
+        )
         weights = [*(network.weights[name] for name in BIASED), linear]
         parts += [counted(w.astype("<i2").tobytes()) for w in weights]
         parts += [counted(network.biases[name].astype("<i4").tobytes()) for name in BIASED]

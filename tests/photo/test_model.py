@@ -40,7 +40,7 @@ def refused(changed: dict[str, NDArray[Any]], words: str) -> None:
         (0, 6, "is .*, not|hidden units are"),
         (0, 132, "is .*, not|hidden units"),
         (1, 20, "is .*, not|components are"),
-        (2, 2, "tells 2 for whether there is a fit"),
+        (2, 6, "tells 6 for what adapts, not 0 to 5"),
         (3, 5, "6 to 14 fraction bits"),
         (6, 15, "6 to 14 fraction bits"),
     ],

@@ -24,11 +24,18 @@ from neuralcodec.photo.tiles import Box, Grid
 @contextmanager
 def networks_only() -> Iterator[None]:
     """Have all that a network can code coded so: those of tests are worse than what else there is."""
+    least = payloads._least
     with (
-        mock.patch.object(payloads, "BUSY", 1e9),
+        mock.patch.object(payloads, "_least", lambda part, coded: coded or least(part, coded)),
         mock.patch.object(payloads, "_looks_synthetic", return_value=False),
+        mock.patch.object(payloads, "tables_of", return_value=None),
     ):
         yield
+
+
+def methods(model: PhotoModel, payload: bytes, image: Image) -> set[int]:
+    """Return the methods of the first groups of tiles."""
+    return {tile.record[0] for tile in ImageReader(model, payload, kind(image)).tiles}
 
 
 COLOUR, GRAY = tiny_model(), tiny_model(1, seed=3)
@@ -64,12 +71,14 @@ def test_larger_images_return_from_networks(shape: tuple[int, int, int], deepen:
     with networks_only():
         payload = encode_image(COLOUR, image)
     assert payload[0] == payloads.TILES
+    assert methods(COLOUR, payload, image) <= {payloads.ONE_STREAM, payloads.STREAMED}
     assert np.array_equal(decoded(COLOUR, payload, image), image)
 
 
 @pytest.mark.parametrize("model", [COLOUR, tiny_model(3, 12, 8, seed=5)])
 @pytest.mark.parametrize("deepen", [False, True])
-def test_every_path_and_any_threads_give_the_same_bytes(model: PhotoModel, deepen: bool) -> None:
+@pytest.mark.parametrize("side", [80, 190])
+def test_every_path_and_any_threads_give_the_same_bytes(model: PhotoModel, deepen: bool, side: int) -> None:
     image = waves(150, 190, 3)
     image[:20] = np.random.default_rng(0).integers(0, 256, (20, 190, 3))
     if deepen:
@@ -80,9 +89,10 @@ def test_every_path_and_any_threads_give_the_same_bytes(model: PhotoModel, deepe
         for path in kernel_paths():
             for threads in ("1", "2", "3"):
                 with mock.patch.dict(os.environ, NEURALCODEC_SIMD=path, NEURALCODEC_THREADS=threads):
-                    written.add(encode_image(model, image, 140))
+                    written.add(encode_image(model, image, side))
                     assert np.array_equal(decoded(model, max(written), image), image)
     assert len(written) == 1
+    assert methods(model, max(written), image) == {payloads.ONE_STREAM if side < 100 else payloads.STREAMED}
 
 
 @given(st.data())

@@ -1,6 +1,7 @@
 """Networks learn, go on from checkpoints, and code as many bits as learning told."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,6 +18,7 @@ from neuralcodec.native.photo import regressions  # noqa: E402
 from neuralcodec.photo import payload as payloads  # noqa: E402
 from neuralcodec.photo import training  # noqa: E402
 from neuralcodec.photo.context import padded, places_of  # noqa: E402
+from neuralcodec.photo.model import PhotoModel  # noqa: E402
 from neuralcodec.photo.network import Sizes, code_length, context_of  # noqa: E402
 from neuralcodec.photo.payload import encode_image  # noqa: E402
 from neuralcodec.photo.pool import Pool, augmented  # noqa: E402
@@ -57,12 +59,14 @@ def test_learning_lowers_the_rate_and_files_have_it(deepen: bool) -> None:
     image = deep(waves(96, 80, 3, 9)) if deepen else waves(96, 80, 3, 9)
     bits = sum(float_bits(run, image) for run in runs)
     never = {"_looks_synthetic": mock.DEFAULT, "tables_of": mock.DEFAULT}
+    still = PhotoModel([replace(one, online=0) for one in model.networks])
     with mock.patch.multiple(payloads, **never) as made:
         made["_looks_synthetic"].return_value, made["tables_of"].return_value = False, None
-        payload = encode_image(model, image)
+        payload, learned = encode_image(still, image), encode_image(model, image)
     overhead = 8 * 16
     assert abs(8 * len(payload) - bits) < overhead + 0.005 * image.size
     assert bits < (6 + more) * image.size
+    assert len(learned) < len(payload)
 
 
 def test_a_run_that_was_interrupted_ends_alike(tmp_path: Path) -> None:
@@ -82,6 +86,10 @@ def test_a_run_that_was_interrupted_ends_alike(tmp_path: Path) -> None:
     assert again.identity == whole.identity
     with pytest.raises(UnsupportedInput, match="other settings"):
         train(IMAGES, Recipe(Sizes(16, 4), steps=61), checkpoint=checkpoint, resume=True)
+    with pytest.raises(UnsupportedInput, match="other settings"):
+        train([deep(image) for image in IMAGES], RECIPE, checkpoint=checkpoint, resume=True)
+    with mock.patch.object(training, "OPTIMISER", "adam"), pytest.raises(UnsupportedInput, match="other"):
+        train(IMAGES, RECIPE, checkpoint=checkpoint, resume=True)
     checkpoint.write_bytes(b"no checkpoint")
     with pytest.raises(UnsupportedInput, match="is not the checkpoint of a training"):
         train(IMAGES, RECIPE, checkpoint=checkpoint, resume=True)

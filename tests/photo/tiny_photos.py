@@ -13,7 +13,10 @@ Image = NDArray[Any]
 
 
 def tiny_model(planes: int = 3, hidden: int = 8, components: int = 4, seed: int = 0) -> PhotoModel:
-    """Return a model of random weights: its mixtures vary from sample to sample, and are no good."""
+    """Return a model of random weights: its mixtures vary from sample to sample, and are no good.
+
+    The network of plane 0 learns in all its layers, that of plane 1 in the last, that of plane 2 in none.
+    """
     rng = np.random.default_rng(seed)
     networks = []
     for plane in range(planes):
@@ -21,7 +24,7 @@ def tiny_model(planes: int = 3, hidden: int = 8, components: int = 4, seed: int 
         weights = {name: rng.normal(0, 60, shape).astype(np.int32) for name, shape in shapes.items()}
         weights["linear"] //= 4
         biases = {name: rng.normal(0, 2000, shapes[name][0]).astype(np.int32) for name in BIASED}
-        networks.append(Network(hidden, components, plane != 1, SHIFTS, weights, biases))
+        networks.append(Network(hidden, components, plane != 1, 2 - plane, SHIFTS, weights, biases))
     return PhotoModel(networks, {"name": "tiny"})
 
 

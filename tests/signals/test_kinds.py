@@ -1,13 +1,14 @@
 """Images are known by their names or by their first bytes."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
-from neuralcodec.signals.kinds import holds_image
+from neuralcodec.signals.kinds import holds_image, standard_input
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000"])
@@ -20,7 +21,8 @@ def test_first_bytes_of_images(format: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"P7", b"Plain text", b"\x93NUMPY", b"RIFF\0\0\0\0WAVE", b"\x89NCZ\r\n"]
+    "data",
+    [b"", b"P7", b"BMW drivers wanted", b"Plain text", b"\x93NUMPY", b"RIFF\0\0\0\0WAVE", b"\x89NCZ\r\n"],
 )
 def test_other_first_bytes(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "unnamed").write_bytes(data)
@@ -30,4 +32,36 @@ def test_other_first_bytes(data: bytes, tmp_path: Path, monkeypatch: pytest.Monk
     piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(data)))
     monkeypatch.setattr("sys.stdin", piped)
     assert not holds_image("-")
-    assert piped.buffer.read() == data  # nothing is lost to the look
+    assert standard_input().read() == data  # nothing is lost to the look
+
+
+class Slowly(io.RawIOBase):
+    """Gives one byte at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        part = self._data.read(1)
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_standard_input_that_comes_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(
+        file, format="WEBP" if features.check("webp") else "PNG"
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Slowly(file.getvalue()))))
+    assert holds_image("-")
+    assert holds_image("-")
+    assert standard_input().read() == file.getvalue()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_named_pipes_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not holds_image(str(tmp_path / "pipe"))

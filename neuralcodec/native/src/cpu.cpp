@@ -32,6 +32,18 @@ FloatState::~FloatState() {
 
 namespace {
 
+#if defined(__x86_64__)
+// The walk's kernels with AVX-512: others have some for processors that have VNNI as well.
+const WalkKernels& walk_avx512vnni() {
+    static const WalkKernels kernels = [] {
+        WalkKernels same = walk_avx512;
+        same.name = "avx512vnni";
+        return same;
+    }();
+    return kernels;
+}
+#endif
+
 const WalkKernels* supported(const std::string& name) {
     if (name == "scalar") return &walk_scalar;
 #if defined(__x86_64__)
@@ -40,6 +52,8 @@ const WalkKernels* supported(const std::string& name) {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("bmi2"))
         return &walk_avx512;
+    if (name == "avx512vnni" && __builtin_cpu_supports("avx512vnni") && supported("avx512"))
+        return &walk_avx512vnni();
 #endif
     return nullptr;
 }
@@ -52,7 +66,7 @@ const WalkKernels& walk_kernels(const std::string& forced) {
         throw std::invalid_argument("NEURALCODEC_SIMD=" + forced +
                                     " is not one of the paths this processor has");
     }
-    for (const char* name : {"avx512", "avx2"})
+    for (const char* name : {"avx512vnni", "avx512", "avx2"})
         if (const WalkKernels* k = supported(name)) return *k;
     return walk_scalar;
 }

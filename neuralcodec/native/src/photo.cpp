@@ -49,23 +49,30 @@ PhotoLayer make_layer(PhotoNetwork& network, const char* name, const std::vector
     network.storage.push_back(std::move(words));
     network.storage.push_back(std::move(offsets));
     const size_t last = network.storage.size() - 1;
-    return {pairs, outputs, shift, network.storage[last - 1].get(), network.storage[last].get()};
+    return {pairs, outputs, shift, network.storage[last - 1].get(),
+            bias.empty() ? nullptr : network.storage[last].get()};
 }
 
 // The planes of a tile in the layout of the kernels, and their scratch memory.
 template <class Sample>
 class Tile {
   public:
-    Tile(size_t count, int width, int height, const PhotoKernels& kernels) {
+    Tile(size_t count, int width, int height, const PhotoKernels& kernels,
+         const std::vector<const PhotoNetwork*>& networks = {}) {
         const size_t size = PhotoPlane<Sample>::size(width, height);
         samples_.reset(new Sample[size * count]);
         std::fill_n(samples_.get(), size * count, Sample(PhotoPlane<Sample>::kLevels / 2));
         for (size_t p = 0; p < count; ++p) planes.push_back({samples_.get() + p * size, width, height});
-        const size_t network = (kernels.network_bytes + 63) / 64 * 64;
-        scratch_.reset(new uint8_t[network + kernels.regression_bytes(width, height) + 64]);
+        const auto whole = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
+        const size_t network = whole(kernels.network_bytes);
+        const size_t regression = whole(kernels.regression_bytes(width, height));
+        size_t online = 0;
+        for (const PhotoNetwork* one : networks) online = std::max(online, kernels.online_bytes(*one));
+        scratch_.reset(new uint8_t[network + regression + online + 64]);
         const auto address = reinterpret_cast<uintptr_t>(scratch_.get());
         uint8_t* aligned = scratch_.get() + (64 - address % 64) % 64;
-        scratch = {aligned, aligned + network};
+        std::memset(aligned, 0, network);  // rows beyond the last are read, too
+        scratch = {aligned, aligned + network, aligned + network + regression};
     }
     void fill(size_t plane, const PhotoSource<Sample>& source) const {
         const PhotoPlane<Sample>& own = planes[plane];
@@ -110,6 +117,7 @@ std::vector<uint8_t> stream_bytes(const PhotoInterval* intervals, size_t count) 
 const PhotoKernels& photo_kernels(const std::string& forced) {
     const std::string name = walk_kernels(forced).name;
 #if defined(__x86_64__)
+    if (name == "avx512vnni") return photo_avx512vnni;
     if (name == "avx512") return photo_avx512;
     if (name == "avx2") return photo_avx2;
 #endif
@@ -123,14 +131,14 @@ PhotoNetwork photo_network(const PhotoArrays& a) {
     if (a.components < 4 || a.components > kPhotoMostComponents || a.components % 4)
         refuse("components are a multiple of 4, 4 to " + std::to_string(kPhotoMostComponents));
     const int n = photo_words(a.plane), h = a.hidden, k = a.components;
-    PhotoNetwork out{a.plane, h, k, a.fitted, {}, {}, {}, {}, {}};
-    out.first = make_layer(out, "first", a.first, a.first_bias, h, n, a.shifts[0], 7, kMostDifference,
-                           kMostLogarithm);
-    out.second = make_layer(out, "second", a.second, a.second_bias, h, h / 2, a.shifts[1], 8, kMostActivation,
-                            kMostActivation);
-    out.last = make_layer(out, "last", a.last, a.last_bias, 3 * k, h / 2, a.shifts[2], 8, 2 * kMostActivation,
-                          2 * kMostActivation);
-    out.linear =
+    PhotoNetwork out{a.plane, h, k, a.fitted, a.online, {}, {}};
+    out.layers.first = make_layer(out, "first", a.first, a.first_bias, h, n, a.shifts[0], 7, kMostDifference,
+                                  kMostLogarithm);
+    out.layers.second = make_layer(out, "second", a.second, a.second_bias, h, h / 2, a.shifts[1], 8,
+                                   kMostActivation, kMostActivation);
+    out.layers.last = make_layer(out, "last", a.last, a.last_bias, 3 * k, h / 2, a.shifts[2], 8,
+                                 2 * kMostActivation, 2 * kMostActivation);
+    out.layers.linear =
         make_layer(out, "linear", a.linear, {}, k, n, a.shifts[3], 7, kMostDifference, kMostLogarithm);
     return out;
 }
@@ -140,7 +148,7 @@ std::vector<std::vector<uint8_t>> photo_encode(const std::vector<const PhotoNetw
                                                const std::vector<PhotoSource<Sample>>& sources, int width,
                                                int height, int streams, const PhotoKernels& kernels) {
     const FloatState state;
-    const Tile<Sample> tile(sources.size(), width, height, kernels);
+    const Tile<Sample> tile(sources.size(), width, height, kernels, networks);
     const std::vector<size_t> sizes = stream_sizes(width, height, streams);
     const size_t total = size_t(width) * size_t(height) * sources.size();
     std::unique_ptr<PhotoInterval[]> intervals(new PhotoInterval[total]);
@@ -176,7 +184,7 @@ bool photo_decode(const std::vector<const PhotoNetwork*>& networks, int width, i
                   const std::vector<const uint8_t*>& bytes, const std::vector<size_t>& lengths, Sample* out,
                   const PhotoKernels& kernels) {
     const FloatState state;
-    const Tile<Sample> tile(networks.size(), width, height, kernels);
+    const Tile<Sample> tile(networks.size(), width, height, kernels, networks);
     if (!kernels.of<Sample>().decode(networks.data(), tile.planes.data(), int(networks.size()),
                                      int(bytes.size()), bytes.data(), lengths.data(), tile.scratch))
         return false;

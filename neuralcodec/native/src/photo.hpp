@@ -42,13 +42,21 @@ constexpr int photo_words(int plane) {
 struct PhotoLayer {
     int pairs, outputs, shift;
     const int32_t* weights;
-    const int32_t* bias;  // in units of the sums
+    const int32_t* bias;  // in units of the sums; none of the linear layer
 };
+
+struct PhotoLayers {
+    PhotoLayer first, second, last, linear;
+};
+
+// Which layers go on learning from the samples that are coded.
+enum class PhotoOnline { none, last, all };
 
 struct PhotoNetwork {
     int plane, hidden, components;
     bool fitted;  // it reads what local least squares tell; else zeros in their place
-    PhotoLayer first, second, last, linear;
+    PhotoOnline online;
+    PhotoLayers layers;
     std::vector<std::unique_ptr<int32_t[]>> storage;  // what the layers point to
 };
 
@@ -97,6 +105,7 @@ struct PhotoInterval {
 struct PhotoScratch {
     void* network;
     void* regression;
+    void* online;
 };
 
 // For samples of one type.
@@ -120,6 +129,7 @@ struct PhotoKernels {
     PhotoCoding<uint16_t> words;
     size_t network_bytes;
     size_t (*regression_bytes)(int width, int height);
+    size_t (*online_bytes)(const PhotoNetwork&);
 
     template <class Sample>
     const PhotoCoding<Sample>& of() const {
@@ -133,6 +143,7 @@ struct PhotoKernels {
 extern const PhotoKernels photo_scalar;
 extern const PhotoKernels photo_avx2;
 extern const PhotoKernels photo_avx512;
+extern const PhotoKernels photo_avx512vnni;
 
 const PhotoKernels& photo_kernels(const std::string& forced);
 
@@ -141,6 +152,7 @@ const PhotoKernels& photo_kernels(const std::string& forced);
 struct PhotoArrays {
     int plane, hidden, components;
     bool fitted;
+    PhotoOnline online;
     int shifts[4];  // first, second, last, linear
     std::vector<int16_t> first, second, last, linear;
     std::vector<int32_t> first_bias, second_bias, last_bias;  // in 2^-12

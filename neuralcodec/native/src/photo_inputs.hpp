@@ -19,6 +19,10 @@ struct Scratch {
     I8 out[3 * kPhotoMostComponents * kBatch];
     I8 linear[kPhotoMostComponents * kBatch];
     I8 prediction[kBatch], activity[kBatch];
+    // Of learning online: of the outputs, and of both hidden layers; pairs of them.
+    I8 gradients[3 * kPhotoMostComponents * kBatch];
+    I8 hidden_gradients[2][kPhotoMostHidden * kBatch];
+    I8 gradient_pairs[kPhotoMostHidden / 2 * kBatch];
 };
 
 constexpr int8_t kOwn[kPhotoOwn][2] = {{0, -1}, {0, -2}, {0, -3}, {-1, -3}, {-1, -2}, {-1, -1},

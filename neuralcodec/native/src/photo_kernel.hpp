@@ -8,93 +8,13 @@
 #include "ans.hpp"
 #include "photo.hpp"
 #include "photo_inputs.hpp"
+#include "photo_online.hpp"
 #include "photo_regression.hpp"
 #include "photo_vectors.hpp"
 
 namespace {
 
 using namespace neuralcodec;
-
-constexpr int kActivationMost = 16383;
-
-// ---- the network
-
-// Four outputs of `groups` groups of rows: sums of the products, without the bias.
-template <int groups>
-__attribute__((always_inline)) inline void product_tile(I8 (&sum)[4][groups], const I8* in, int stride,
-                                                        const int32_t* weights, int pairs) {
-    for (int o = 0; o < 4; ++o)
-        for (int g = 0; g < groups; ++g) sum[o][g] = I8{};
-    for (int p = 0; p < pairs; ++p, in += stride, weights += 4) {
-        I8 x[groups];
-        for (int g = 0; g < groups; ++g) x[g] = in[g];
-        for (int o = 0; o < 4; ++o) {
-            const I8 w = splat(weights[o]);
-            for (int g = 0; g < groups; ++g) sum[o][g] += products(x[g], w);
-        }
-    }
-}
-
-template <int groups, class Use>
-inline void layer_groups(const PhotoLayer& layer, const I8* in, int first, Use use) {
-    for (int o = 0; o < layer.outputs; o += 4) {
-        I8 sum[4][groups];
-        product_tile<groups>(sum, in + first, kBatch, layer.weights + size_t(o) * size_t(layer.pairs),
-                             layer.pairs);
-        for (int g = 0; g < groups; ++g) use(o, first + g, sum[0][g], sum[1][g], sum[2][g], sum[3][g]);
-    }
-}
-
-template <class Use>
-inline void layer(const PhotoLayer& layer, const I8* in, int groups, Use use) {
-    int g = 0;
-    // More at a time would not leave room for all sums in the registers of AVX2.
-    for (; g + 2 <= groups; g += 2) layer_groups<2>(layer, in, g, use);
-    if (g < groups) layer_groups<1>(layer, in, g, use);
-}
-
-inline I8 activation(I8 sum, int32_t bias, int shift) {
-    const I8 x = (sum + (bias + (1 << shift >> 1))) >> shift;
-    return least(most(x, I8{}), splat(kActivationMost));
-}
-
-// Each half of `h` is at most 16383, so that their sums stay 16-bit and carry nothing over.
-inline void hidden_layers(const PhotoNetwork& n, Scratch& s, int groups) {
-    const int32_t* bias = n.first.bias;
-    layer(n.first, s.inputs, groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
-        const int k = n.first.shift - 1;  // from 7 fraction bits of the inputs to 8
-        I8* h = s.hidden[0] + o / 2 * kBatch + g;
-        h[0] = pair(activation(a, bias[o], k), activation(b, bias[o + 1], k));
-        h[kBatch] = pair(activation(c, bias[o + 2], k), activation(d, bias[o + 3], k));
-    });
-    bias = n.second.bias;
-    layer(n.second, s.hidden[0], groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
-        const int k = n.second.shift, at = o / 2 * kBatch + g;
-        const I8* h = s.hidden[0] + at;
-        I8* out = s.hidden[1] + at;
-        out[0] = h[0] + pair(activation(a, bias[o], k), activation(b, bias[o + 1], k));
-        out[kBatch] = h[kBatch] + pair(activation(c, bias[o + 2], k), activation(d, bias[o + 3], k));
-    });
-}
-
-inline void network(const PhotoNetwork& n, Scratch& s, int groups) {
-    hidden_layers(n, s, groups);
-    const int32_t* bias = n.last.bias;
-    layer(n.last, s.hidden[1], groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
-        I8* out = s.out + o * kBatch + g;
-        out[0] = a + bias[o];
-        out[kBatch] = b + bias[o + 1];
-        out[2 * kBatch] = c + bias[o + 2];
-        out[3 * kBatch] = d + bias[o + 3];
-    });
-    layer(n.linear, s.inputs, groups, [&](int o, int g, I8 a, I8 b, I8 c, I8 d) {
-        I8* out = s.linear + o * kBatch + g;
-        out[0] = a;
-        out[kBatch] = b;
-        out[2 * kBatch] = c;
-        out[3 * kBatch] = d;
-    });
-}
 
 // ---- the mixture
 
@@ -118,14 +38,16 @@ inline F8 power(F8 x) {
 template <int levels>
 struct Mixture {
     int components;
+    F8 activity;
     F8 weight[kPhotoMostComponents], mean[kPhotoMostComponents], inverse[kPhotoMostComponents];
 
     Mixture(const PhotoNetwork& n, const Scratch& s, int g) : components(n.components) {
-        const float unit = 1.0f / float(1 << (n.last.shift + 8));
-        const float linear_unit = 1.0f / float(1 << (n.linear.shift + 7));
+        const float unit = 1.0f / float(1 << (n.layers.last.shift + 8));
+        const float linear_unit = 1.0f / float(1 << (n.layers.linear.shift + 7));
         const I8 *logits = s.out + g, *means = logits + components * kBatch,
                  *scales = means + components * kBatch;
-        const F8 prediction = real(s.prediction[g]), activity = real(s.activity[g]) * 0.125f;
+        const F8 prediction = real(s.prediction[g]);
+        activity = real(s.activity[g]) * 0.125f;
         const F8 narrowing = 1.0f / activity;
         F8 highest = splat(-1024.0f), sum = {};
         for (int k = 0; k < components; ++k) {
@@ -157,13 +79,45 @@ struct Mixture {
         }
         return whole(least(sum, splat(1.0f)) * float(kTotal - levels)) + x;
     }
+
+    // How fast the code length of each x grows with what the network gives, in 1/1024 bits: 0 where `where`
+    // is. With S = 1 / (1 + 2^z), z = (mean - edge) inverse, f = S (1 - S) and P = sum w (S_hi - S_lo), that
+    // of a logit is w - w (S_hi - S_lo) / P, that of a mean in activities w (f_hi - f_lo) inverse activity /
+    // P, and that of a scale ln 2 w (z_hi f_hi - z_lo f_lo) / P.
+    void gradients(I8 x, I8 where, I8* out) const {
+        F8 share[kPhotoMostComponents], sum = {};
+        I8 *logits = out, *means = out + components * kBatch, *scales = means + components * kBatch;
+        F8 slope[kPhotoMostComponents], turn[kPhotoMostComponents];
+        const F8 low = real(x) - 0.5f, high = real(x) + 0.5f;
+        const auto within_range = [](F8 z) { return within(z, 40.0f); };
+        for (int k = 0; k < components; ++k) {
+            const F8 z_low = within_range((mean[k] - low) * inverse[k]);
+            const F8 z_high = within_range((mean[k] - high) * inverse[k]);
+            F8 below = 1.0f / (power(z_low) + 1.0f), above = 1.0f / (power(z_high) + 1.0f);
+            below = x == 0 ? F8{} : below;
+            above = x == levels - 1 ? splat(1.0f) : above;
+            const F8 at_low = below * (1.0f - below), at_high = above * (1.0f - above);
+            share[k] = weight[k] * (above - below);
+            sum += share[k];
+            slope[k] = weight[k] * (at_high - at_low) * (inverse[k] * activity);
+            turn[k] = weight[k] * (z_high * at_high - z_low * at_low) * 0.6931472f;
+        }
+        const F8 unit = 1024.0f / (sum + 1.0f / 16777216);
+        const F8 all = sum * unit;
+        const auto gradient = [&](F8 value) { return whole(within(value, float(kMostGradient))) & where; };
+        for (int k = 0; k < components; ++k) {
+            logits[k * kBatch] = gradient(weight[k] * all - share[k] * unit);
+            means[k * kBatch] = gradient(slope[k] * unit);
+            scales[k * kBatch] = gradient(turn[k] * unit);
+        }
+    }
 };
 
 // ---- the order of coding
 
-// Calls use(t, first group, groups) for batches of groups of 8 rows, diagonal after diagonal.
-template <class Use>
-inline void wavefront(int width, int height, Use use) {
+// Calls use(t, first group, groups) for batches of groups of 8 rows, and end(samples) behind each diagonal.
+template <class Use, class End>
+inline void wavefront(int width, int height, Use use, End end) {
     const int last = width - 1 + kPhotoSlope * (height - 1);
     for (int t = 0; t <= last; ++t) {
         const int top = t < width ? 0 : (t - width + kPhotoSlope) / kPhotoSlope;
@@ -173,6 +127,7 @@ inline void wavefront(int width, int height, Use use) {
             const int left = bottom / kLanes - g + 1;
             use(t, g, left < kBatch ? left : kBatch);
         }
+        end(bottom - top + 1);
     }
 }
 
@@ -183,10 +138,11 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane<Sample>* planes, 
     Scratch& s = *static_cast<Scratch*>(scratch.network);
     Regression regression(scratch.regression, n.plane, own.width, own.height);
     if (n.fitted) regression.clear();
-    wavefront(own.width, own.height, [&](int t, int group, int groups) {
+    Online online(n, scratch.online);
+    const auto use = [&](int t, int group, int groups) {
         for (int g = 0; g < groups; ++g)
             read_inputs(planes, n.plane, t, (group + g) * kLanes, g, s, n.fitted ? &regression : nullptr);
-        network(n, s, groups);
+        network(online.layers(), s, groups);
         for (int g = 0; g < groups; ++g) {
             const int row = (group + g) * kLanes;
             const Mixture<PhotoPlane<Sample>::kLevels> mixture(n, s, g);
@@ -196,8 +152,14 @@ inline void code_plane(const PhotoNetwork& n, const PhotoPlane<Sample>* planes, 
             while (lane < end && t - kPhotoSlope * (row + lane) >= own.width) ++lane;
             for (stop = lane; stop < end && t - kPhotoSlope * (row + stop) >= 0;) ++stop;
             code(mixture, t, row, lane, stop);
+            if (n.online == PhotoOnline::none) continue;
+            I8 there;
+            for (int l = 0; l < kLanes; ++l) there[l] = -(l >= lane && l < stop);
+            mixture.gradients(Diagonal<Sample>(own, t, row)(0, 0), there, s.gradients + g);
         }
-    });
+        online.learn(s, groups);
+    };
+    wavefront(own.width, own.height, use, [&](int samples) { online.coded(samples); });
 }
 
 template <class Sample>
@@ -220,7 +182,7 @@ void regressions(const PhotoPlane<Sample>* planes, int plane, int16_t* out, cons
     Scratch& s = *static_cast<Scratch*>(scratch.network);
     Regression regression(scratch.regression, plane, own.width, own.height);
     regression.clear();
-    wavefront(own.width, own.height, [&](int t, int group, int groups) {
+    const auto use = [&](int t, int group, int groups) {
         for (int row = group * kLanes; row < (group + groups) * kLanes; row += kLanes) {
             read_inputs(planes, plane, t, row, 0, s, &regression);
             const I8 found = s.inputs[(photo_inputs(plane) - 1) * kBatch] << 16 >> 16;
@@ -233,7 +195,8 @@ void regressions(const PhotoPlane<Sample>* planes, int plane, int16_t* out, cons
                 at[1] = int16_t(spread[lane]);
             }
         }
-    });
+    };
+    wavefront(own.width, own.height, use, [](int) {});
 }
 
 struct Found {

@@ -9,6 +9,8 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace {
@@ -74,6 +76,76 @@ inline I8 products(I8 a, I8 b) {
 }
 inline I8 pair(I8 low, I8 high) {
     return (low & 0xFFFF) | (high << 16);
+}
+
+// As many vectors as a register holds.
+#if defined(__AVX512BW__)
+constexpr int kWide = 2;
+typedef int32_t IW __attribute__((vector_size(64)));
+inline IW add_products(IW sum, IW a, IW b) {
+#if defined(__AVX512VNNI__)
+    return (IW)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#else
+    return sum + (IW)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#endif
+}
+// The lanes 2r and 2r + 1 of each vector, four times.
+inline IW twice_each(IW x, int r) {
+    typedef int64_t L8 __attribute__((vector_size(64)));
+    const L8 places = {r, r, r, r, 4 + r, 4 + r, 4 + r, 4 + r};
+    return (IW)_mm512_permutexvar_epi64((__m512i)places, (__m512i)x);
+}
+inline IW repeated(I8 x) {
+    return (IW)_mm512_broadcast_i64x4((__m256i)x);
+}
+#else
+constexpr int kWide = 1;
+typedef I8 IW;
+inline IW add_products(IW sum, IW a, IW b) {
+    return sum + products(a, b);
+}
+inline IW twice_each(IW x, int r) {
+    typedef int64_t L4 __attribute__((vector_size(4 * kLanes)));
+    return (IW)(((L4)x)[r] - L4{});
+}
+inline IW repeated(I8 x) {
+    return x;
+}
+#endif
+inline IW wide(const I8* at) {
+    IW x;
+    std::memcpy(&x, at, sizeof x);
+    return x;
+}
+
+// Neighbouring lanes change places.
+inline I8 swapped(I8 x) {
+    return __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6);
+}
+// To the nearest integer, halves away from 0.
+inline I8 nearest(F8 x) {
+    return whole(x + (x < 0.0f ? splat(-0.5f) : splat(0.5f)));
+}
+
+// Correctly rounded, as IEEE 754 asks.
+inline F8 root(F8 x) {
+#if defined(__AVX__)
+    return (F8)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__)
+    __m128 half[2];
+    std::memcpy(half, &x, sizeof x);
+    for (__m128& one : half) one = _mm_sqrt_ps(one);
+    std::memcpy(&x, half, sizeof x);
+    return x;
+#elif defined(__aarch64__)
+    float32x4_t half[2];
+    std::memcpy(half, &x, sizeof x);
+    for (float32x4_t& one : half) one = vsqrtq_f32(one);
+    std::memcpy(&x, half, sizeof x);
+    return x;
+#else
+#error "a vector square root is wanted"
+#endif
 }
 
 // log2 of positive numbers, linear between powers of 2, in 1/128.

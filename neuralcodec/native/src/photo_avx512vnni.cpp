@@ -1,0 +1,4 @@
+#include "photo_kernel.hpp"
+
+const neuralcodec::PhotoKernels neuralcodec::photo_avx512vnni = {
+    "avx512vnni", kCoding<uint8_t>, kCoding<uint16_t>, sizeof(Scratch), Regression::bytes, Online::bytes};
