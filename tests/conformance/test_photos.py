@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from decoder import decode
 from decoder_model import read_model
+from decoder_photo_network import Mixture
 from decoder_primitives import Refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from photo.tiny_photos import Image, images, tiny_model, waves
+from photo.tiny_photos import Image, deep, images, networks_only, tiny_model, waves
 
 import neuralcodec
 from neuralcodec.artifact import Artifact
@@ -35,13 +36,10 @@ def test_any_images_decode_alike(image: Image, model: PhotoModel) -> None:
 
 @pytest.mark.parametrize("shape", [(7, 19, 3), (30, 8, 3), (21, 17, 4), (16, 16, 1), (1, 12, 3), (12, 1, 3)])
 @pytest.mark.parametrize("small", [0, 2**14])
-def test_networks_decode_alike(shape: tuple[int, int, int], small: int) -> None:
-    image = waves(*shape)
-    with (
-        mock.patch.object(payloads, "BUSY", 1e9),
-        mock.patch.object(payloads, "SMALL", small),
-        mock.patch.object(payloads, "_looks_synthetic", return_value=False),
-    ):
+@pytest.mark.parametrize("deepen", [False, True])
+def test_networks_decode_alike(shape: tuple[int, int, int], small: int, deepen: bool) -> None:
+    image = deep(waves(*shape)) if deepen else waves(*shape)
+    with networks_only(), mock.patch.object(payloads, "SMALL", small):
         data = neuralcodec.compress(image, COLOUR)
     alike(data, COLOUR, image)
 
@@ -94,3 +92,33 @@ def test_mutated_files() -> None:
             decode(bytes(changed), reader)
         with pytest.raises(NeuralCodecError):
             neuralcodec.decompress(bytes(changed), COLOUR)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 255))
+def test_networks_learn_the_code_length(seed: int, value: int) -> None:
+    """The gradients of section 11.8 are those of the bits that a sample takes."""
+    rng = np.random.default_rng(seed)
+    outputs = rng.normal(0, 1, (3, 4)).astype(np.float32)
+    prediction, sums = int(value + rng.normal(0, 6)), int(rng.integers(4, 200))
+
+    def bits(x: NDArray[np.float64]) -> float:
+        logits, means, scales = x
+        weights = 2.0**logits / (2.0**logits).sum()
+        centres, inverses = means * sums / 8 + prediction, 2.0**scales / (sums / 8)
+
+        def below(edge: float) -> NDArray[np.float64]:
+            return 1 / (1 + 2.0 ** ((centres - edge) * inverses))
+
+        low = below(value - 0.5) if value > 0 else 0
+        high = below(value + 0.5) if value < 255 else 1
+        return float(-np.log2((weights * (high - low)).sum()))
+
+    exact = outputs.astype(np.float64)
+    if bits(exact) > 14:
+        return  # the floor under probabilities is felt
+    found = Mixture((outputs, np.zeros(4, np.float32)), prediction, sums, 256).gradients(value) / 1024
+    for i, place in enumerate(np.ndindex(3, 4)):
+        step = np.zeros((3, 4))
+        step[place] = 1e-4
+        slope = (bits(exact + step) - bits(exact - step)) / 2e-4
+        assert abs(found[i] - np.clip(slope, -4, 4)) < 0.01 + 0.01 * abs(slope)

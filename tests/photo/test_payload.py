@@ -1,8 +1,6 @@
 """Images return from their payloads, whole or in part, on every path; damage is found, and kept to its tile."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 from edge_circuits import kernel_paths
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photo.tiny_photos import Image, images, tiny_model, waves
+from photo.tiny_photos import Image, deep, images, networks_only, tiny_model, waves
 
 from neuralcodec.container.primitives import varint
 from neuralcodec.container.signal import SignalType
@@ -21,18 +19,6 @@ from neuralcodec.photo.payload import ImageReader, channel_groups, encode_image
 from neuralcodec.photo.tiles import Box, Grid
 
 
-@contextmanager
-def networks_only() -> Iterator[None]:
-    """Have all that a network can code coded so: those of tests are worse than what else there is."""
-    least = payloads._least
-    with (
-        mock.patch.object(payloads, "_least", lambda part, coded: coded or least(part, coded)),
-        mock.patch.object(payloads, "_looks_synthetic", return_value=False),
-        mock.patch.object(payloads, "tables_of", return_value=None),
-    ):
-        yield
-
-
 def methods(model: PhotoModel, payload: bytes, image: Image) -> set[int]:
     """Return the methods of the first groups of tiles."""
     return {tile.record[0] for tile in ImageReader(model, payload, kind(image)).tiles}
@@ -40,12 +26,6 @@ def methods(model: PhotoModel, payload: bytes, image: Image) -> set[int]:
 
 COLOUR, GRAY = tiny_model(), tiny_model(1, seed=3)
 SIDE = 20
-
-
-def deep(image: Image) -> Image:
-    """Return an image of 16 bits, with noise."""
-    noise = np.random.default_rng(7).integers(0, 257, image.shape, np.uint16)
-    return (image * np.uint16(255) + noise).astype(np.uint16)
 
 
 def kind(image: Image) -> SignalType:

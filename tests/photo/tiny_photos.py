@@ -1,11 +1,15 @@
 """Small random models of photographs, and images of many kinds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from neuralcodec.photo import payload as payloads
 from neuralcodec.photo.model import BIASED, Network, PhotoModel, layer_shapes
 
 SHIFTS = (9, 9, 9, 9)
@@ -36,6 +40,24 @@ def waves(height: int, width: int, channels: int, seed: int = 0) -> NDArray[np.u
     noise = rng.normal(0, 2, (height, width, channels))
     found: NDArray[np.uint8] = np.clip(base[:, :, None] + noise, 0, 255).astype(np.uint8)
     return found
+
+
+def deep(image: Image) -> Image:
+    """Return an image of 16 bits, with noise."""
+    noise = np.random.default_rng(7).integers(0, 257, image.shape, np.uint16)
+    return (image * np.uint16(255) + noise).astype(np.uint16)
+
+
+@contextmanager
+def networks_only() -> Iterator[None]:
+    """Have all that a network can code coded so: those of tests are worse than what else there is."""
+    least = payloads._least
+    with (
+        mock.patch.object(payloads, "_least", lambda part, coded: coded or least(part, coded)),
+        mock.patch.object(payloads, "_looks_synthetic", return_value=False),
+        mock.patch.object(payloads, "tables_of", return_value=None),
+    ):
+        yield
 
 
 @st.composite
