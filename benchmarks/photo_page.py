@@ -1,4 +1,4 @@
-"""The figures of docs/photo.md, from the results of photo_rate, _tiles, _memory, _integer and _deep."""
+"""The figures of docs/photo.md, from the results of photo_rate, _tiles, _memory, _integer, _deep and _online."""
 
 from typing import Any
 
@@ -46,6 +46,7 @@ def figures(
     memory: dict[str, Any],
     integer: dict[str, Any],
     deep: dict[str, Any],
+    online: dict[str, Any],
 ) -> str:
     """Return the tables."""
     models = [name for name in result["kodak"] if name.startswith("pc-")]
@@ -82,7 +83,17 @@ def figures(
         cells.append(f"{found['model_bytes']:,}" if found["model_bytes"] else "")
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "![Bits a sub-pixel over decoding speed on Kodak](figures/photo.png)", ""]
-    lines += [*of_tiles(tiles), "", *of_memory(memory), "", *of_integers(integer), "", *of_depth(deep)]
+    lines += [
+        *of_learning(online),
+        "",
+        *of_tiles(tiles),
+        "",
+        *of_memory(memory),
+        "",
+        *of_integers(integer),
+        "",
+        *of_depth(deep),
+    ]
     lines += ["", "| goal | at least | aim | reached |", "|---|---|---|---|"]
     for model in filter(ASKED.__contains__, models):
         least, aim, slow, quick = ASKED[model]
@@ -119,6 +130,25 @@ def percent_above(result: dict[str, Any], sets: tuple[str, ...]) -> float:
         for codec in ("pc-photo", REFERENCE)
     )
     return 100 * (sum(ours) / sum(theirs) - 1)
+
+
+def of_learning(found: dict[str, Any]) -> list[str]:
+    """What learning online brings."""
+    lines = [
+        f"What learning online brings and costs on {found['images']} photographs of Kodak (`photo_online.json`): the "
+        "networks of two models, of which no layers, the last or all learn while they code. Speeds are those of "
+        f"decoding with {found['threads']} threads.",
+        "",
+        "| networks | layers | bits | won | MP/s |",
+        "|---|---|---|---|---|",
+    ]
+    for name, ways in found["models"].items():
+        for layers, one in ways.items():
+            low, high = one["interval"]
+            won = "" if layers == "none" else f"{one['percent']:.1f}% ({low:.1f} to {high:.1f})"
+            speed = one["decode_megapixels_per_second"]
+            lines.append(f"| `{name}` | {layers} | {one['bits_per_subpixel']:.3f} | {won} | {speed:.2f} |")
+    return lines
 
 
 def of_tiles(found: dict[str, Any]) -> list[str]:

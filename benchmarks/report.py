@@ -269,7 +269,10 @@ def pages() -> dict[Path, str]:
         PHOTO: between_marks(
             PHOTO,
             photo_page.figures(
-                *(figures(f"photo_{what}") for what in ("rate", "tiles", "memory", "integer", "deep"))
+                *(
+                    figures(f"photo_{what}")
+                    for what in ("rate", "tiles", "memory", "integer", "deep", "online")
+                )
             ),
         ),
     }

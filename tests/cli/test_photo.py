@@ -180,16 +180,20 @@ def test_training(place: Path) -> None:
         "my.part",
         "--licence",
         "CC0-1.0",
+        "--online",
+        "all",
     )
     outcome = invoke(*words)
     assert outcome.code == 0, outcome.stderr
     header = read_artifact("my.ncm").header
     assert (header["name"], header["licence"], header["recipe"]["steps"]) == ("my", "CC0-1.0", 5)
+    assert b"all layers" in invoke("models", "show", "my.ncm").stdout
     assert invoke(*words, "--resume", "-f").code == 0
     assert invoke("encode", "images/0.png", "-m", "my.ncm", "--verify").code == 0
     for wrong, told in (
         (("--hidden", "6"), "--hidden 6: it takes a multiple of 4"),
         (("--rate", "0"), "a step size is above 0"),
+        (("--online", "both"), "--online both: it takes none, last, all"),
     ):
         invoke(*words, *wrong, "-f").assert_error(told)
     invoke("train", "photo", "images", "-o", "x.ncm", "--resume").assert_error(
