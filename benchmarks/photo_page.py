@@ -155,9 +155,8 @@ def of_tiles(found: dict[str, Any]) -> list[str]:
     """What tiles cost."""
     lines = [
         f"What tiles cost on {found['images']} photographs of Kodak, each of which is one tile of at most 1,024 pixels "
-        "a side (`photo_tiles.json`); intervals as above. Tiles of 512 have one pixel of border inside these "
-        "images for each 768 pixels, those of 256 for each 219, and tiles of 512 in a large image for each 256: there "
-        "they cost a little less than what tiles of 256 do here.",
+        "a side (`photo_tiles.json`); intervals as above. Most of it is that networks begin to learn anew in each tile; the "
+        "rest is their borders. In large images, where more could be learned, tiles of 512 lose more than in these.",
         "",
         "| model | one tile, bits | tiles of 512 | lost | tiles of 256 | lost |",
         "|---|---|---|---|---|---|",

@@ -57,6 +57,6 @@ def test_aarch64_codes_alike(tmp_path: Path) -> None:
     data, expected = cases(tiny_model(3, 12, 8))
     file.write_bytes(data)
     sources = [str(HERE / "photo_driver.cpp"), *(str(SOURCE / f"{name}.cpp") for name in SOURCES)]
-    subprocess.run([CROSS, *FLAGS, "-static", *sources, "-o", str(program)], check=True)
+    subprocess.run([CROSS, *FLAGS, "-fwrapv", "-static", *sources, "-o", str(program)], check=True)
     done = subprocess.run([run, str(program), str(file)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == expected
