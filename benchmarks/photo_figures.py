@@ -26,7 +26,7 @@ def draw(found: dict[str, Any]) -> None:
     plt.rcParams.update({"font.size": 11})
     figure, axes = plt.subplots(figsize=(5.4, 4.4))
     rates = {codec: one["bits_per_subpixel"] for codec, one in found.items()}
-    worst = max(rate for codec, rate in rates.items() if codec.startswith("pc-"))
+    above = [found[codec]["decode_megapixels_per_second"] for codec, rate in rates.items() if rate > TOP]
     before = (1.0, 0.0)
     for codec, rate in sorted(rates.items(), key=lambda pair: pair[1]):
         one = found[codec]
@@ -37,12 +37,14 @@ def draw(found: dict[str, Any]) -> None:
             axes.plot([speed, both], [rate, rate], ":", color=OURS, linewidth=1.4)
             axes.plot(both, rate, "D", color=OURS, markersize=7, markerfacecolor="white")
             axes.plot(speed, rate, "o", color=OURS, markersize=8)
-            label(axes, name, (speed, rate), (-14, 7 if rate == worst else -7), OURS)
+            label(axes, name, (speed, rate), (-14, 7), OURS)
         elif rate > TOP:
             axes.plot(speed, TOP - 0.015, "^", color=OTHERS, markersize=8)
-            axes.text(
-                speed, TOP - 0.045, f"{name}\n{rate:.2f}", color=OTHERS, ha="center", va="top", fontsize=10
-            )
+            # Of two that are close, the slower one's name ends at its mark, and the other's starts there.
+            near = [x for x in above if x != speed and 0.67 < x / speed < 1.5]
+            side = "center" if not near else "left" if speed > near[0] else "right"
+            text = f"{name}\n{rate:.2f}"
+            axes.text(speed, TOP - 0.045, text, color=OTHERS, ha=side, va="top", fontsize=10)
         else:
             axes.plot(speed, rate, "o", color=OTHERS, markersize=8)
             close = rate - before[1] < 0.03 and 0.5 < speed / before[0] < 2

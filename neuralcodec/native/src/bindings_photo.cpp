@@ -34,9 +34,9 @@ class PhotoCoder {
     PhotoCoder& operator=(const PhotoCoder&) = delete;
 
     // For each plane in order: (hidden, components), shifts, and the arrays of PhotoArrays.
-    void add(int hidden, int components, bool fitted, int online, const std::vector<int>& shifts, Array1<int16_t> first,
-             Array1<int16_t> second, Array1<int16_t> last, Array1<int16_t> linear, Array1<int32_t> first_bias,
-             Array1<int32_t> second_bias, Array1<int32_t> last_bias) {
+    void add(int hidden, int components, bool fitted, int online, const std::vector<int>& shifts,
+             Array1<int16_t> first, Array1<int16_t> second, Array1<int16_t> last, Array1<int16_t> linear,
+             Array1<int32_t> first_bias, Array1<int32_t> second_bias, Array1<int32_t> last_bias) {
         if (online < 0 || online > 2) throw std::invalid_argument("layers that learn online are 0, 1 or 2");
         if (shifts.size() != 4) throw std::invalid_argument("there are 4 shifts");
         networks_.push_back(photo_network({int(networks_.size()),
@@ -187,8 +187,8 @@ void bind_photo(nb::module_& m) {
     using namespace nb::literals;
     nb::class_<PhotoCoder> coder(m, "PhotoCoder");
     coder.def(nb::init<>())
-        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "online"_a, "shifts"_a, "first"_a,
-             "second"_a, "last"_a, "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a);
+        .def("add", &PhotoCoder::add, "hidden"_a, "components"_a, "fitted"_a, "online"_a, "shifts"_a,
+             "first"_a, "second"_a, "last"_a, "linear"_a, "first_bias"_a, "second_bias"_a, "last_bias"_a);
     bind_samples<uint8_t>(m, coder, "decode_bytes");
     bind_samples<uint16_t>(m, coder, "decode_words");
 }

@@ -97,7 +97,8 @@ extern const WalkKernels walk_scalar;
 extern const WalkKernels walk_avx2;
 extern const WalkKernels walk_avx512;
 
-// The path to use: `forced` ("scalar", "avx2", "avx512", "avx512vnni"), or the best this processor has when empty.
+// The path to use: `forced` ("scalar", "avx2", "avx512", "avx512vnni"), or the best this processor has when
+// empty.
 const WalkKernels& walk_kernels(const std::string& forced);
 
 // Memory that one thread uses for group after group. Messages are aligned to cache lines; nothing is
