@@ -26,6 +26,7 @@ def draw(found: dict[str, Any]) -> None:
     plt.rcParams.update({"font.size": 11})
     figure, axes = plt.subplots(figsize=(5.4, 4.4))
     rates = {codec: one["bits_per_subpixel"] for codec, one in found.items()}
+    least = min(rates.values())
     above = [found[codec]["decode_megapixels_per_second"] for codec, rate in rates.items() if rate > TOP]
     before = (1.0, 0.0)
     for codec, rate in sorted(rates.items(), key=lambda pair: pair[1]):
@@ -37,7 +38,7 @@ def draw(found: dict[str, Any]) -> None:
             axes.plot([speed, both], [rate, rate], ":", color=OURS, linewidth=1.4)
             axes.plot(both, rate, "D", color=OURS, markersize=7, markerfacecolor="white")
             axes.plot(speed, rate, "o", color=OURS, markersize=8)
-            label(axes, name, (speed, rate), (-14, 7), OURS)
+            label(axes, name, (speed, rate), (-14, -7 if rate == least else 7), OURS)
         elif rate > TOP:
             axes.plot(speed, TOP - 0.015, "^", color=OTHERS, markersize=8)
             # Of two that are close, the slower one's name ends at its mark, and the other's starts there.
@@ -58,7 +59,7 @@ def draw(found: dict[str, Any]) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlim(0.12, 100)
-    axes.set_ylim(min(rates.values()) - 0.08, TOP)
+    axes.set_ylim(least - 0.08, TOP)
     axes.set_xlabel("decoding, megapixels a second")
     axes.set_ylabel("bits a sub-pixel, Kodak")
     save(figure, "photo")

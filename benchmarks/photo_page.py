@@ -155,8 +155,9 @@ def of_tiles(found: dict[str, Any]) -> list[str]:
     """What tiles cost."""
     lines = [
         f"What tiles cost on {found['images']} photographs of Kodak, each of which is one tile of at most 1,024 pixels "
-        "a side (`photo_tiles.json`); intervals as above. Most of it is that networks begin to learn anew in each tile; "
-        "the rest is their borders. In large images, where more could be learned, tiles of 512 lose more than in these.",
+        "a side (`photo_tiles.json`); intervals as above. Most of it is that networks begin to learn anew in each "
+        "tile; the rest is their borders. In large images, where more could be learned, tiles of 512 lose more than "
+        "in these.",
         "",
         "| model | one tile, bits | tiles of 512 | lost | tiles of 256 | lost |",
         "|---|---|---|---|---|---|",
