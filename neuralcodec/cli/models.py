@@ -140,9 +140,9 @@ def show(
         return
     for key, value in facts.items():
         if key not in ("header", "details"):
-            echo(f"{key:20}{value}")
+            echo(f"{key:24}{value}")
     for key, value in (*found.details.items(), *found.header.items()):
-        echo(f"{key:20}{_text(value)}")
+        echo(f"{key:24}{_text(value)}")
 
 
 @guarded
