@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from neuralcodec.container.header import KIND, Header
 from neuralcodec.container.primitives import Buffer, Reader, crc32
-from neuralcodec.container.sections import DEFLATED, sections_deflated, sections_inflated
+from neuralcodec.container.sections import DEFLATED, NAME, sections_deflated, sections_inflated, unpack_name
 from neuralcodec.errors import CorruptFile, UnsupportedInput
 
 CRC_BYTES = 4
@@ -54,7 +54,7 @@ def read_single(data: Buffer, *, damaged: bool = False) -> SingleFile:
     data
         The file.
     damaged
-        Leave out deflated sections that are damaged: the samples do not need them.
+        Leave out deflated sections and names that are damaged: the samples do not need them.
 
     Raises
     ------
@@ -70,11 +70,13 @@ def read_single(data: Buffer, *, damaged: bool = False) -> SingleFile:
     faults = []
     try:
         sections = sections_inflated(header.sections)
+        if NAME in sections:
+            unpack_name(sections[NAME])
     except CorruptFile as error:
         if not damaged:
             raise
         faults.append(str(error))
-        sections = {kind: content for kind, content in header.sections.items() if kind != DEFLATED}
+        sections = {k: content for k, content in header.sections.items() if k not in (DEFLATED, NAME)}
     head = bytes(reader.view[: reader.position])
     reader.section = "payload"
     payload = bytes(reader.take(max(reader.remaining - CRC_BYTES, 0), "the payload"))

@@ -23,12 +23,13 @@ KINDS = st.builds(
     st.lists(st.integers(1, 20), min_size=1, max_size=3).map(tuple),
     st.sampled_from(["uint8", "int64", "bool"]).map(np.dtype),
 )
+NAMES = st.text("a.é", max_size=20).filter(lambda name: name not in (".", "..")).map(str.encode)
 HEADERS = st.builds(
     Header,
     st.sampled_from(["pc", "other", "x" * 64]),
     st.binary(min_size=4, max_size=4),
     st.none() | KINDS,
-    st.dictionaries(st.sampled_from([1, 2, 3, 5]), st.binary(max_size=40)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys([1, 2, 3], st.binary(max_size=40)) | {5: NAMES}),
 )
 
 
@@ -118,3 +119,14 @@ def test_damage_is_refused_or_found_by_the_checksum(header: Header, data: st.Dat
     else:
         with pytest.raises(CorruptFile):
             file.check(b"samples")
+
+
+@pytest.mark.parametrize("name", [b"..", b"a/b", b"\xff"])
+def test_names_that_are_refused(name: bytes) -> None:
+    header = Header("toy", bytes(4), SignalType((3, 2), np.dtype("uint8")), {5: name})
+    data = write_single(header, b"", b"samples")
+    with pytest.raises(CorruptFile, match="name"):
+        read_single(data)
+    file = read_single(data, damaged=True)
+    assert 5 not in file.header.sections
+    assert len(file.faults) == 1

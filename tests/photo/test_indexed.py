@@ -1,5 +1,7 @@
 """Images of few colours, and of channels with gaps, are coded as indices, shorter, and return."""
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -146,6 +148,20 @@ def test_salvage_of_indices() -> None:
 def test_tables_that_are_refused(head: bytes, words: str) -> None:
     with pytest.raises(CorruptFile, match=words):
         ImageReader(MODEL, b"\3" + head, SignalType((3, 3, 3), UINT8))
+
+
+@pytest.mark.parametrize(
+    ("masks", "words"),
+    [
+        (zlib.compress(bytes(2**13 - 1)), "does not hold the 8192 bytes"),
+        (zlib.compress(bytes(2**26)), "does not hold the 8192 bytes"),
+        (b"no stream", "zlib stream is damaged"),
+    ],
+)
+def test_tables_of_16_bits_that_are_refused(masks: bytes, words: str) -> None:
+    data = b"\3\1" + varint(len(masks)) + masks + bytes(40)
+    with pytest.raises(CorruptFile, match=words):
+        ImageReader(MODEL, data, SignalType((3, 3), np.dtype(np.uint16)))
 
 
 @pytest.mark.parametrize("kind", [b"\0\1" + bytes(6), b"\1" + (b"\3" + bytes(31)) * 3])
