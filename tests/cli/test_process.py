@@ -1,5 +1,6 @@
 """The command in processes of its own: exit codes, pipes, terminals, interrupts, full disks, strange names."""
 
+import functools
 import os
 import re
 import resource
@@ -187,7 +188,9 @@ def start_slow_encode(installed: str) -> "subprocess.Popen[bytes]":
         "--threads",
         "1",
     ]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    # pytest itself may run under nohup, whose children ignore SIGHUP
+    heed = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, preexec_fn=heed)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if any(file.endswith(".tmp") and os.path.getsize(file) > 0 for file in os.listdir()):
