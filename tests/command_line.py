@@ -1,5 +1,6 @@
 """A small model of 6x4 gray images, and the command as users run it."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,9 @@ def run(*arguments: object, stdin: bytes = b"", **options: Any) -> Outcome:
     command = [sys.executable, "-m", "neuralcodec", *map(str, arguments)]
     done = subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False, **options)
     return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+def heed_signals() -> None:
+    """Have a process heed what its parent ignores: pytest may run under nohup, or in a shell's background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import Outcome, digits, invoke, make_model, run
+from command_line import Outcome, digits, heed_signals, invoke, make_model, run
 from PIL import Image
 
 from neuralcodec.container.archive import ArchiveReader
@@ -108,7 +108,7 @@ def test_an_interrupted_append_leaves_the_old_archive(many: Path, number: signal
     before = many.read_bytes()
     command = [sys.executable, "-m", "neuralcodec", "encode", "-", "--raw", "--append", str(many)]
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, **pipes, preexec_fn=heed_signals) as process:  # type: ignore[call-overload]
         process.stdin.write(digits(20_000).tobytes())
         process.stdin.flush()
         deadline = time.monotonic() + 30

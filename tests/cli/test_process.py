@@ -1,6 +1,5 @@
 """The command in processes of its own: exit codes, pipes, terminals, interrupts, full disks, strange names."""
 
-import functools
 import os
 import re
 import resource
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Outcome, digits, run
+from command_line import Outcome, digits, heed_signals, run
 from PIL import Image
 
 COMMAND = [sys.executable, "-m", "neuralcodec"]
@@ -188,9 +187,7 @@ def start_slow_encode(installed: str) -> "subprocess.Popen[bytes]":
         "--threads",
         "1",
     ]
-    # pytest itself may run under nohup, whose children ignore SIGHUP
-    heed = functools.partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, preexec_fn=heed)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, preexec_fn=heed_signals)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if any(file.endswith(".tmp") and os.path.getsize(file) > 0 for file in os.listdir()):
