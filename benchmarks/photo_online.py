@@ -20,10 +20,9 @@ from photo_rate import interval
 import neuralcodec
 from neuralcodec.container.signal import SignalType
 from neuralcodec.evaluation import open_data
-from neuralcodec.photo.model import PhotoModel
+from neuralcodec.photo.model import ONLINE, PhotoModel
 from neuralcodec.photo.payload import ImageReader, encode_image
 
-LAYERS = ("none", "last", "all")
 THREADS = 2
 
 
@@ -45,7 +44,7 @@ def measured(name: str, images: list[NDArray[Any]]) -> dict[str, Any]:
     pixels = sum(image.shape[0] * image.shape[1] for image in images) / 1e6
     found: dict[str, Any] = {}
     still = np.zeros(0)
-    for online, layers in enumerate(LAYERS):
+    for online, layers in enumerate(ONLINE):
         bits, seconds = coded(PhotoModel([replace(one, online=online) for one in model.networks]), images)
         still = bits if online == 0 else still
         found[layers] = {

@@ -95,7 +95,7 @@ def figures(
         *of_depth(deep),
     ]
     lines += ["", "| goal | at least | aim | reached |", "|---|---|---|---|"]
-    for model in filter(ASKED.__contains__, models):
+    for model in (name for name in models if name in ASKED):
         least, aim, slow, quick = ASKED[model]
         rate = result["kodak"][model]["bits_per_subpixel"]
         speed = result["kodak"][model]["two_threads"]["decode_megapixels_per_second"]

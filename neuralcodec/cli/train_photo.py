@@ -12,8 +12,6 @@ from neuralcodec.errors import UnsupportedInput
 if TYPE_CHECKING:
     from neuralcodec.photo.training import Progress
 
-ONLINE = ("none", "last", "all")
-
 SHORT_HELP = "Networks for photographs of any size, for coding without loss."
 HELP = """Learn the networks with which images of any size are coded without loss.
 
@@ -105,6 +103,7 @@ def photo(
     json: options.Json = False,
 ) -> None:
     """Run the verb (the help text is `HELP`)."""
+    from neuralcodec.photo.model import ONLINE
     from neuralcodec.signals.outputs import check_free, check_not_input
     from neuralcodec.signals.sources import expand, read_apart
 

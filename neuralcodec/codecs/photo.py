@@ -11,12 +11,11 @@ from neuralcodec.codec import Codec, Fields, Model
 from neuralcodec.container.signal import SignalType
 from neuralcodec.errors import CorruptFile, EntropyCodingError, UnsupportedInput
 from neuralcodec.photo.context import inputs
-from neuralcodec.photo.model import PhotoModel
+from neuralcodec.photo.model import ONLINE, PhotoModel
 from neuralcodec.photo.payload import MOST_CHANNELS, ImageReader, encode_image, payload_of_png
 from neuralcodec.photo.tiles import SIDE, Box, Grid
 
 DTYPES = ("bool", "uint8", "uint16")
-ONLINE = ("none", "last layers", "all layers")
 
 
 class PhotoCodec(Codec):
@@ -66,7 +65,9 @@ class PhotoCodec(Codec):
             "hidden units": ", ".join(str(n.hidden) for n in model.networks),
             "logistics": ", ".join(str(n.components) for n in model.networks),
             "neighbours": ", ".join(str(inputs(plane)) for plane in range(len(model.networks))),
-            "learning online": ", ".join(ONLINE[n.online] for n in model.networks),
+            "learning online": ", ".join(
+                ONLINE[n.online] + " layers" * (n.online > 0) for n in model.networks
+            ),
             "multiplications a sample": round(sum(costs) / len(costs)),
         }
 

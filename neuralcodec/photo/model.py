@@ -24,8 +24,8 @@ MOST_SHIFT, LEAST_SHIFT = 14, 6
 MOST_WEIGHT = 2**15 - 1
 MOST_BIAS = 2**21
 
-ONLINE = 3
-"""Ways to learn online: none, the last layers, all."""
+ONLINE = ("none", "last", "all")
+"""Which layers may go on learning from the samples that are coded."""
 
 Integers = NDArray[np.int32]
 
@@ -172,9 +172,9 @@ def _read_network(tensors: dict[str, Tensor], plane: int) -> Network:
     if sizes.shape != (1, 7):
         raise InvalidModel(f"the tensor sizes.{plane} is {sizes.shape}, not (1, 7)")
     hidden, components, ways, *shifts = map(int, sizes[0])
-    if ways >= 2 * ONLINE:
+    if ways >= 2 * len(ONLINE):
         raise InvalidModel(
-            f"the tensor sizes.{plane} tells {ways} for what adapts, not 0 to {2 * ONLINE - 1}"
+            f"the tensor sizes.{plane} tells {ways} for what adapts, not 0 to {2 * len(ONLINE) - 1}"
         )
     weights = {name: _checked(take(f"{name}.{plane}"), MOST_WEIGHT) for name in LAYERS}
     biases = {name: _checked(take(f"{name}.bias.{plane}"), MOST_BIAS)[0] for name in BIASED}

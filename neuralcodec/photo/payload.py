@@ -67,6 +67,7 @@ def channel_groups(channels: int, networks: int) -> list[tuple[int, ...]]:
 
 def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> bytes:
     """Return the payload of an image (H, W) or (H, W, 1 to 4) of bool, uint8 or uint16."""
+    image = np.ascontiguousarray(image, image.dtype.newbyteorder("="))
     found = [_tiled(model, image, side)]
     tables = tables_of(image)
     if tables is not None:
@@ -81,8 +82,7 @@ def encode_image(model: PhotoModel, image: NDArray[Any], side: int = SIDE) -> by
 
 def _tiled(model: PhotoModel, image: NDArray[Any], side: int, tables: Tables | None = None) -> bytes:
     """Return the payload of tiles, of an image or of its indices into tables."""
-    native = np.ascontiguousarray(image, image.dtype.newbyteorder("="))
-    volume = native.reshape(*image.shape[:2], channels_of(image.shape))
+    volume = image.reshape(*image.shape[:2], channels_of(image.shape))
     grid = Grid(volume.shape[0], volume.shape[1], side)
     table, records = [], []
     for numbers in _batches(range(len(grid))):

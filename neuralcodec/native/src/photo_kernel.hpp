@@ -69,14 +69,15 @@ struct Mixture {
         }
     }
 
+    // How far a logistic's mean lies beyond an edge, in its scale; the share of it below is 1 / (1 + 2^z).
+    F8 beyond(int k, F8 edge) const { return within((mean[k] - edge) * inverse[k], 40.0f); }
+    static F8 below(F8 z) { return 1.0f / (power(z) + 1.0f); }
+
     // Where the interval of each x starts, for 0 < x < levels.
     I8 start(I8 x) const {
         const F8 edge = real(x) - 0.5f;
         F8 sum = {};
-        for (int k = 0; k < components; ++k) {
-            const F8 z = least(most((mean[k] - edge) * inverse[k], splat(-40.0f)), splat(40.0f));
-            sum += weight[k] * (1.0f / (power(z) + 1.0f));
-        }
+        for (int k = 0; k < components; ++k) sum += weight[k] * below(beyond(k, edge));
         return whole(least(sum, splat(1.0f)) * float(kTotal - levels)) + x;
     }
 
@@ -89,15 +90,12 @@ struct Mixture {
         I8 *logits = out, *means = out + components * kBatch, *scales = means + components * kBatch;
         F8 slope[kPhotoMostComponents], turn[kPhotoMostComponents];
         const F8 low = real(x) - 0.5f, high = real(x) + 0.5f;
-        const auto within_range = [](F8 z) { return within(z, 40.0f); };
         for (int k = 0; k < components; ++k) {
-            const F8 z_low = within_range((mean[k] - low) * inverse[k]);
-            const F8 z_high = within_range((mean[k] - high) * inverse[k]);
-            F8 below = 1.0f / (power(z_low) + 1.0f), above = 1.0f / (power(z_high) + 1.0f);
-            below = x == 0 ? F8{} : below;
-            above = x == levels - 1 ? splat(1.0f) : above;
-            const F8 at_low = below * (1.0f - below), at_high = above * (1.0f - above);
-            share[k] = weight[k] * (above - below);
+            const F8 z_low = beyond(k, low), z_high = beyond(k, high);
+            const F8 to_low = x == 0 ? F8{} : below(z_low);
+            const F8 to_high = x == levels - 1 ? splat(1.0f) : below(z_high);
+            const F8 at_low = to_low * (1.0f - to_low), at_high = to_high * (1.0f - to_high);
+            share[k] = weight[k] * (to_high - to_low);
             sum += share[k];
             slope[k] = weight[k] * (at_high - at_low) * (inverse[k] * activity);
             turn[k] = weight[k] * (z_high * at_high - z_low * at_low) * 0.6931472f;
